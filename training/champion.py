@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
+from everloop.dataset.held_groups import HeldGroups
 from everloop.dataset.standing import Period
 from everloop.instants import parse_instant
 from everloop.json_text import read_json
@@ -43,6 +44,8 @@ class Champion:
         The newest row it learned from: rows up to then say nothing about how it answers new ones.
     held_out : Period or None
         Of which it has learned nothing, though it is older.
+    held_groups : HeldGroups or None
+        From which it has learned nothing.
     """
 
     version: int
@@ -50,6 +53,7 @@ class Champion:
     scorer: Scorer
     learned_until: datetime
     held_out: Period | None = None
+    held_groups: HeldGroups | None = None
 
     def has_not_learned(self, times: np.ndarray) -> np.ndarray:
         """Which of the rows at these instants (datetime64[ms]) it can't have learned from, bool [rows]."""
@@ -108,7 +112,14 @@ def fetch_registered(
         scorer = Scorer.from_bytes(files[MODEL], contract)
         learned_until = _learned_until(manifest, files.get(RECORD), uri)
         return (
-            Champion(manifest.version, contract, scorer, learned_until, _held_out(files.get(RECORD))),
+            Champion(
+                manifest.version,
+                contract,
+                scorer,
+                learned_until,
+                _held_out(files.get(RECORD)),
+                HeldGroups.from_record(None if RECORD not in files else read_json(files[RECORD])),
+            ),
             manifest,
             files,
         )

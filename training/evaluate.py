@@ -28,6 +28,7 @@ from everloop.evaluation.baseline import Baseline
 from everloop.evaluation.calibration_error import calibration_of
 from everloop.evaluation.calibration_report import Calibrated
 from everloop.evaluation.exceptions import EvaluationError
+from everloop.evaluation.held_groups_report import Basis
 from everloop.evaluation.interval_report import IntervalFacts
 from everloop.evaluation.intervals import interval_facts
 from everloop.evaluation.metrics import (
@@ -70,6 +71,7 @@ from everloop.training.errors import errors_in
 from everloop.training.exceptions import JobError
 from everloop.training.fairness import fairness_in
 from everloop.training.held_data import hold_channel
+from everloop.training.held_groups import Apart, groups_of
 from everloop.training.money import money_beside, money_of, threshold_choice_in
 from everloop.training.multiclass import likeliest, multiclass_of
 from everloop.training.older import fetch_older, unlearned_rows
@@ -197,22 +199,28 @@ def evaluate(
     standing : StandingRows, optional
         The older rows on which both are scored as well.
     """
+    whole, apart = test, Apart.of(declaration, test, candidate.training)
+    every = score(candidate.scorer, *arrays(candidate.contract, whole))
+    compared = _compare(declaration, champion, whole, every, history, apart)
+    if apart is not None:
+        test = whole.only(apart.judged)
+    scores = every if apart is None else every[apart.judged]
     num, cat = arrays(candidate.contract, test)
-    scores = score(candidate.scorer, num, cat)
     learned = Baseline.from_dict(candidate.training["baseline"])
-    baseline = baseline_answers(declaration, learned, test, candidate.answers)
-    compared = _compare(declaration, champion, test, scores, history)
+    baseline = baseline_answers(declaration, learned, whole, candidate.answers)
+    if apart is not None:
+        baseline = baseline.only(apart.judged)
     metrics = _metrics_of(declaration)
     ours = _estimates(metrics, test, scores)
     rule = _estimates(metrics, test, baseline.scores)
     gate_metric = declaration.gate.metric
     files, interval = candidate.files, None
     if older is None:
-        made, interval = _interval(declaration, test, scores)
+        made, interval = _interval(declaration, whole, every)
         files = {
             **files,
             CONTRACT: with_interval(candidate.contract, files[CONTRACT], made),
-            PROFILE: full_reference(files[PROFILE], test, scores, declaration),
+            PROFILE: full_reference(files[PROFILE], whole, every, declaration),
         }
     latency = measure_latency(candidate.scorer, num, cat)
     # Money, disturbances and errors by column are of one score a row.
@@ -224,15 +232,17 @@ def evaluate(
         problem_type=declaration.problem.type,
         rows=len(test),
         days=len(np.unique(test.days)),
-        candidate=_values(ours, test),
-        baseline=_values(rule, test),
+        candidate=_values(declaration, ours, test),
+        baseline=_values(declaration, rule, test),
         champion=compared.metrics,
         champion_version=None if champion is None else champion.version,
         champion_rows=compared.rows,
         champion_learned_until=None if champion is None else champion.learned_until,
         as_served=compared.as_served,
         classes=_classes(declaration, test),
-        paired_baseline=paired_difference(ours[gate_metric], rule[gate_metric], test.days),
+        paired_baseline=paired_difference(
+            ours[gate_metric], rule[gate_metric], test.days, groups_of(declaration, test)
+        ),
         paired_champion=compared.paired,
         parity=ParityFacts(
             candidate.parity["rows"], candidate.parity["max_abs_difference"], candidate.parity["label_flips"]
@@ -261,6 +271,7 @@ def evaluate(
         threshold_choice=None if several else threshold_choice_in(declaration, candidate.training, test, scores),
         multiclass=multiclass_of(declaration.problem.classes, test, scores, compared.scores),
         standing=standing_of(declaration, standing, candidate, champion),
+        held_groups=None if apart is None else apart.told(gate_metric, whole, every, compared.basis, compared.groups),
     )
     output.mkdir(parents=True, exist_ok=True)
     for name, data in files.items() if older is None else ():
@@ -303,28 +314,41 @@ class _Compared:
     money: MoneyBesideChampion | None = None
     money_as_served: MoneyBesideChampion | None = None
     scores: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
-    """The compared rows, bool [test rows], and the scores of both there that decide."""
+    """The compared rows, bool [rows that judge], and the scores of both there that decide. None where they are others:
+    then parts of the rows are not compared."""
+    basis: Basis | None = None
+    groups: int | None = None
 
 
 def _compare(
-    declaration: ModelDeclaration, champion: Champion | None, test: Split, scores: np.ndarray, history: History
+    declaration: ModelDeclaration,
+    champion: Champion | None,
+    test: Split,
+    scores: np.ndarray,
+    history: History,
+    apart: Apart | None,
 ) -> _Compared:
     if champion is None:
         return _Compared()
     # All rows are scored: what the champion can't score stops the evaluation, wherever it lies.
     num, cat = arrays(champion.contract, test)
-    unlearned = champion.has_not_learned(test.times)
+    unlearned, basis = champion.has_not_learned(test.times), None
+    if apart is not None:
+        alike, basis = apart.comparable(champion.held_groups, test)
+        unlearned &= alike
     if not unlearned.any():
-        return _Compared(rows=0)
+        return _Compared(rows=0, basis=basis, groups=None if basis is None else 0)
     rows, champion_scores = test.only(unlearned), score(champion.scorer, num, cat)[unlearned]
     raw = scores[unlearned], champion_scores
     _, theirs, paired = _both(declaration, rows, *raw)
     compared = _Compared(
         len(rows),
-        _values(theirs, rows),
+        _values(declaration, theirs, rows),
         paired,
         money=None if declaration.problem.type == MULTICLASS else money_beside(declaration, rows, *raw),
-        scores=(unlearned, *raw),
+        scores=_where_judged(apart, basis, unlearned, raw),
+        basis=basis,
+        groups=None if apart is None else rows.features[apart.held.column].nunique(),
     )
     how = serving(declaration, rows, history)
     if how is None:
@@ -332,9 +356,18 @@ def _compare(
     outcomes = rows.labels.astype(np.float64)
     served = how.scores(raw[0], outcomes), how.scores(raw[1], outcomes)
     ours, theirs, paired = _both(declaration, rows, *served)
-    as_served = AsServed(_values(ours, rows), _values(theirs, rows), paired, how.facts)
+    as_served = AsServed(_values(declaration, ours, rows), _values(declaration, theirs, rows), paired, how.facts)
     money = money_beside(declaration, rows, *served)
-    return replace(compared, as_served=as_served, money_as_served=money, scores=(unlearned, *served))
+    decide = _where_judged(apart, basis, unlearned, served)
+    return replace(compared, as_served=as_served, money_as_served=money, scores=decide)
+
+
+def _where_judged(
+    apart: Apart | None, basis: Basis | None, rows: np.ndarray, scores: tuple[np.ndarray, np.ndarray]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+    if apart is None:
+        return (rows, *scores)
+    return (rows[apart.judged], *scores) if basis == "held_out" else None
 
 
 def _both(
@@ -343,7 +376,8 @@ def _both(
     """The metrics of each, and their difference in the gate's."""
     metrics, gate_metric = _metrics_of(declaration), declaration.gate.metric
     ours, theirs = _estimates(metrics, rows, candidate), _estimates(metrics, rows, champion)
-    return ours, theirs, paired_difference(ours[gate_metric], theirs[gate_metric], rows.days)
+    groups = groups_of(declaration, rows)
+    return ours, theirs, paired_difference(ours[gate_metric], theirs[gate_metric], rows.days, groups)
 
 
 def _metrics_of(declaration: ModelDeclaration) -> tuple[str, ...]:
@@ -370,8 +404,9 @@ def _estimates(metrics: tuple[str, ...], test: Split, scores: np.ndarray) -> dic
     return {metric: estimate(metric, _target(test), scores) for metric in metrics}
 
 
-def _values(estimates: dict[str, Estimate], test: Split) -> dict[str, MetricValue]:
-    return {name: metric_value(found, test.days) for name, found in estimates.items()}
+def _values(declaration: ModelDeclaration, estimates: dict[str, Estimate], test: Split) -> dict[str, MetricValue]:
+    groups = groups_of(declaration, test)
+    return {name: metric_value(found, test.days, groups) for name, found in estimates.items()}
 
 
 def _over_days(metric: str, test: Split, scores: np.ndarray) -> tuple[DayQuality, ...]:

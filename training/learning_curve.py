@@ -11,6 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
+from everloop.dataset.held_groups import HeldGroups
+from everloop.dataset.held_rows import held_rows
 from everloop.evaluation.learning_report import LearningCurve, LearningPoint
 from everloop.evaluation.metrics import Estimate, estimate
 from everloop.evaluation.money import cheapest_threshold
@@ -48,7 +50,15 @@ def learning_curve(declaration: ModelDeclaration, folder: Path, train: Split) ->
     newest = train.days > every[max(0, len(every) - 1 - max(1, round(VALIDATION * len(every))))]
     if len(every) < 2:
         return LearningCurve(metric, 0, (), None, None, None, ("all training rows are of one day",))
-    validation, before = train.only(newest), train.only(~newest)
+    held = HeldGroups.of(declaration)
+    apart = None if held is None else held_rows(held.for_validation(), train.features[held.column])
+    judged, learned_from = newest, ~newest
+    if apart is not None:
+        judged, learned_from = newest & apart, ~newest & ~apart
+    if not judged.any() or not learned_from.any():
+        lacking = "no training row is left for validation, or none to learn from, with groups held out"
+        return LearningCurve(metric, 0, (), None, None, None, (lacking,))
+    validation, before = train.only(judged), train.only(learned_from)
     order = np.random.default_rng(declaration.training.seed).permutation(len(before))
     points: list[LearningPoint] = []
     found: list[tuple[int, Estimate]] = []

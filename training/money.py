@@ -12,6 +12,7 @@ from everloop.evaluation.significance import paired_difference
 from everloop.evaluation.threshold_report import ThresholdChoice
 from everloop.model_file import ModelDeclaration
 from everloop.training.channels import Split
+from everloop.training.held_groups import groups_of
 
 
 def money_of(
@@ -34,20 +35,20 @@ def money_of(
     beside, beside_as_served : MoneyBesideChampion or None
         What :func:`money_beside` says of the champion, by raw scores and by served ones.
     """
-    pricing = Pricing.of(declaration)
+    pricing, groups = Pricing.of(declaration), groups_of(declaration, test)
     ours = pricing.estimate(test.labels, candidate)
     if baseline.acts is None:
         rule = pricing.estimate(test.labels, baseline.scores)
     else:
         rule = pricing.estimate_of_decisions(test.labels, baseline.acts)
     best = pricing.best
-    at_best = None if best is None else best.cost(best.estimate(test.labels, candidate), test.days)
+    at_best = None if best is None else best.cost(best.estimate(test.labels, candidate), test.days, groups)
     return Money(
         currency=declaration.problem.value.currency,
         threshold=pricing.threshold,
-        candidate=pricing.cost(ours, test.days),
-        baseline=pricing.cost(rule, test.days),
-        paired_baseline=paired_difference(ours, rule, test.days),
+        candidate=pricing.cost(ours, test.days, groups),
+        baseline=pricing.cost(rule, test.days, groups),
+        paired_baseline=paired_difference(ours, rule, test.days, groups),
         best_threshold=None if best is None else best.threshold,
         candidate_at_best=at_best,
         champion=beside,
@@ -59,10 +60,12 @@ def money_beside(
     declaration: ModelDeclaration, rows: Split, candidate: np.ndarray, champion: np.ndarray
 ) -> MoneyBesideChampion:
     """What both cost on the rows that the champion has not learned from."""
-    pricing = Pricing.of(declaration)
+    pricing, groups = Pricing.of(declaration), groups_of(declaration, rows)
     ours, theirs = pricing.estimate(rows.labels, candidate), pricing.estimate(rows.labels, champion)
     return MoneyBesideChampion(
-        pricing.cost(ours, rows.days), pricing.cost(theirs, rows.days), paired_difference(ours, theirs, rows.days)
+        pricing.cost(ours, rows.days, groups),
+        pricing.cost(theirs, rows.days, groups),
+        paired_difference(ours, theirs, rows.days, groups),
     )
 
 

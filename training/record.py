@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
+from everloop.dataset.held_groups import HeldGroups
 from everloop.dataset.standing import Period
 from everloop.documents.training import TrainingDocument, UpdateDocument
 from everloop.evaluation.baseline import Baseline
@@ -30,6 +31,7 @@ def training_record(
     update: UpdateDocument | None = None,
     chosen: Chosen | None = None,
     held_out: Period | None = None,
+    held_groups: HeldGroups | None = None,
 ) -> TrainingDocument:
     """The document ``training.json``.
 
@@ -55,6 +57,8 @@ def training_record(
     }
     if held_out is not None:
         document["held_out"] = {"after": held_out.after, "until": held_out.until}
+    if held_groups is not None:
+        document["held_groups"] = held_groups.as_dict()
     if curve is not None:
         document["learning_curve"] = curve
     if update is not None:

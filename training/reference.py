@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from everloop.dataset.held_groups import HeldGroups
 from everloop.evaluation.exceptions import EvaluationError
 from everloop.model_file import ModelDeclaration
 from everloop.monitoring.build import build_reference, complete_reference
@@ -14,13 +15,21 @@ from everloop.training.channels import Split
 
 
 def feature_reference(declaration: ModelDeclaration, train: Split) -> bytes:
-    """``profile.json`` of the training rows: what drift of the features is measured against."""
+    """``profile.json`` of the training rows: what drift of the features is measured against.
+
+    Groups that are held out are among the callers' rows and not among these. So the feature that names them is counted,
+    and the reference does not say how days differ in it: then its drift is not judged.
+    """
     reference = build_reference(
         {f.name: train.features[f.name].to_numpy(np.float64) for f in declaration.data.numbers},
         {f.name: train.features[f.name].tolist() for f in declaration.data.categories},
         train.days,
         declaration,
     )
+    held = HeldGroups.of(declaration)
+    if held is not None:
+        apart = replace(reference.features[held.column], natural=())
+        reference = replace(reference, features={**reference.features, held.column: apart})
     return reference.to_json().encode()
 
 

@@ -36,6 +36,7 @@ from everloop.training.declaration import read_declaration
 from everloop.training.environment import Environment
 from everloop.training.exceptions import JobError, ParentError
 from everloop.training.held_data import hold_channel
+from everloop.training.held_groups import require_unlearned, to_refit_on
 from everloop.training.kept_estimator import About, KeptEstimator, making_of, pack, read_kept
 from everloop.training.learn_baseline import answers_of_rule, learn_baseline
 from everloop.training.learning import learn
@@ -171,12 +172,15 @@ def run(job: Job) -> None:
     data_sha256 = hold_rows(job)
     part, test = read_rows(job, declaration)
     refit = job.test is not None
-    train = part.with_later(test) if refit else part
+    later = to_refit_on(declaration, test) if refit else None
+    train = part if later is None else part.with_later(later)
     held_out = require_held_out(train, job.environment)
+    held_groups = require_unlearned(declaration, train)
     first, last = format_instant(train.first), format_instant(train.last)
     logger.info("training on %d rows of %s to %s", len(train), first, last)
     parent = None if job.parent is None else job.parent.kept(declaration.model)
-    learned = learn(declaration, job.code / "user_model", part, test, refit=refit, parent=parent, tuned=job.tuned)
+    folder = job.code / "user_model"
+    learned = learn(declaration, folder, part, later or test, refit=later is not None, parent=parent, tuned=job.tuned)
     estimator = learned.estimator
     problem_type = declaration.problem.type
     model, inputs = exported(estimator, ModelInputs.of(declaration), problem_type)
@@ -205,7 +209,6 @@ def run(job: Job) -> None:
     logger.info("it answers everything that the declaration allows: %d probes, %s", probed.rows, probed.possibilities)
     if probed.outside_target:
         logger.warning("%d of these answers are beyond target_min or target_max", probed.outside_target)
-    folder = job.code / "user_model"
     baseline = learn_baseline(declaration, folder, train)
     answers = answers_of_rule(declaration, folder, test.features)
     record = training_record(
@@ -221,6 +224,7 @@ def run(job: Job) -> None:
         update=learned.update,
         chosen=learned.chosen,
         held_out=held_out,
+        held_groups=held_groups,
     )
     job.model.mkdir(parents=True, exist_ok=True)
     (job.model / MODEL).write_bytes(model)

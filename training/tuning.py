@@ -24,6 +24,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from everloop.dataset.held_groups import HeldGroups
+from everloop.dataset.held_rows import held_rows
 from everloop.documents.training import TrainingDocument, TrialDocument, TuningDocument
 from everloop.evaluation.exceptions import EvaluationError
 from everloop.evaluation.metrics import estimate
@@ -131,7 +133,9 @@ class _Search:
     def of(cls, declaration: ModelDeclaration, folder: Path, train: Split, tuning: Tuning) -> _Search:
         problem = declaration.problem
         classes = 2 if problem.type == "binary_classification" else len(problem.classes or ())
-        folds = time_folds(train, folds=tuning.folds, days=tuning.fold_days, classes=classes)
+        held = HeldGroups.of(declaration)
+        apart = None if held is None else held_rows(held.for_validation(), train.features[held.column])
+        folds = time_folds(train, folds=tuning.folds, days=tuning.fold_days, classes=classes, apart=apart)
         return cls(declaration, folder, tuning, folds, ends_at=time.monotonic() + tuning.minutes * 60)
 
     def run(self) -> TuningDocument:

@@ -25,7 +25,8 @@ class Fold:
     Attributes
     ----------
     after, until : datetime64[ms]
-        The part's rows are later than the one, and none is later than the other. Every earlier row is fitted on.
+        The part's rows are later than the one, and none is later than the other. Every earlier row is fitted on, but
+        for those of groups that are kept for validation.
     fit, validate : Split
     """
 
@@ -35,7 +36,9 @@ class Fold:
     validate: Split
 
 
-def time_folds(train: Split, *, folds: int, days: int, classes: int) -> tuple[Fold, ...]:
+def time_folds(
+    train: Split, *, folds: int, days: int, classes: int, apart: np.ndarray | None = None
+) -> tuple[Fold, ...]:
     """The newest ``folds`` stretches of ``days`` days, oldest first, each with all rows before it.
 
     Days are counted back from the newest row, as those of the test part are.
@@ -47,6 +50,8 @@ def time_folds(train: Split, *, folds: int, days: int, classes: int) -> tuple[Fo
     classes : int
         How many classes the labels are of: what is fitted needs them all, what is judged two of them. 0 where
         labels are numbers.
+    apart : ndarray of bool, shape (rows,), optional
+        Rows of groups that are kept for validation: only these are judged, and they are not fitted on.
 
     Raises
     ------
@@ -58,8 +63,9 @@ def time_folds(train: Split, *, folds: int, days: int, classes: int) -> tuple[Fo
     for back in range(folds, 0, -1):
         after, until = (newest - np.timedelta64(days * n, "D") for n in (back, back - 1))
         name = f"the validation part after {after} up to {until}"
-        earlier = train.times <= after
-        chosen = ~earlier & (train.times <= until)
+        before, chosen = train.times <= after, (train.times > after) & (train.times <= until)
+        earlier = before if apart is None else before & ~apart
+        chosen = chosen if apart is None else chosen & apart
         _require(train, earlier, f"the rows before {name}", folds, days, classes=classes)
         _require(train, chosen, name, folds, days, classes=min(classes, 2))
         made.append(Fold(after, until, train.only(earlier), train.only(chosen)))

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from everloop.cli.exceptions import RefusedDataError
+from everloop.dataset.held_groups import GROUPED
 from everloop.model_file import ModelDeclaration
 from everloop.numbers_of import number_of
 from everloop.retraining.backtest.timeline import FEWEST_WINDOWS
@@ -92,8 +93,14 @@ def cut(declaration: ModelDeclaration, rows: pd.DataFrame, taken: int, knobs: Kn
     Raises
     ------
     RefusedDataError
-        When there are too few windows.
+        When there are too few windows, or groups are held out.
     """
+    if declaration.data.split.strategy == GROUPED:
+        raise RefusedDataError(
+            "a backtest takes rows apart by time alone: its models would learn from groups that data.split holds out,"
+            " and its figures be of groups that they know",
+            "declare data.split.strategy 'time' in a copy of the model's folder to have those",
+        )
     day = rows["time"].to_numpy().astype("datetime64[D]")
     span = int((day[-1] - day[0]).astype(int)) + 1
     data = declaration.data

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from everloop.evaluation.calibration_report import Calibrated
 from everloop.evaluation.error_report import Errors
 from everloop.evaluation.fairness_report import Fairness, FairnessBy, Rate
+from everloop.evaluation.held_groups_report import HeldGroupsFacts
 from everloop.evaluation.learning_report import LearningCurve, more_rows
 from everloop.evaluation.multiclass_report import Multiclass
 from everloop.evaluation.report import MetricValue, Report
@@ -37,6 +38,8 @@ def details(report: Report) -> Iterator[Table]:
         for by in report.fairness.by:
             yield _groups(report.fairness, by)
             yield _gaps(by)
+    if report.held_groups is not None:
+        yield _held_groups(report, report.held_groups)
     if report.standing is not None:
         yield _standing(report.standing)
     if report.robustness is not None:
@@ -45,6 +48,20 @@ def details(report: Report) -> Iterator[Table]:
         yield _importance(report.errors)
     if report.learning_curve is not None:
         yield _learning(report.learning_curve)
+
+
+def _held_groups(report: Report, found: HeldGroupsFacts) -> Table:
+    title = f"groups of {found.column} that no training learns from ({found.share:.0%} of them), beside the others"
+    metric = "" if report.paired_baseline is None else report.paired_baseline.metric
+    cells = ["" if one is None else told(one) for one in (report.candidate.get(metric), found.known)]
+    return (
+        title,
+        ["groups", "number", "rows", metric],
+        [
+            ["never seen", found.groups, report.rows, cells[0]],
+            ["known", found.known_groups, found.known_rows, cells[1]],
+        ],
+    )
 
 
 def _standing(found: StandingFacts) -> Table:

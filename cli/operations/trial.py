@@ -24,6 +24,7 @@ from everloop.cli.operations.jobs_here import jobs_begin_soon, need_the_packages
 from everloop.dataset.exceptions import ContractViolationError, DatasetError, SplitError
 from everloop.dataset.file_format import FileFormat
 from everloop.dataset.frame_contract import check_history
+from everloop.dataset.held_groups import HeldGroups
 from everloop.dataset.history_file import read_history_file
 from everloop.dataset.lake import parquet_bytes, to_lake_frame
 from everloop.dataset.snapshot import SnapshotParts, build_snapshot
@@ -155,7 +156,10 @@ def try_model(
         say(f"evaluating on the {number_of(len(parts.test), 'row')} after that")
         report = _evaluate(folder, code, parts, say)
         watch.lap("evaluation")
-        expected = Expected(declaration.model, RUN_ID, parts.snapshot.snapshot_hash, len(parts.test), None)
+        expected = Expected(
+            *(declaration.model, RUN_ID, parts.snapshot.snapshot_hash, len(parts.test), None),
+            held_groups=HeldGroups.of(declaration),
+        )
         verdict = decide(report, declaration.gate, expected)
         if out is not None:
             _keep(folder / "evaluation", out)

@@ -67,14 +67,16 @@ def page(
 
 def _summary(snapshot: SnapshotDocument, explored: ExplorationDocument) -> str:
     rows = snapshot["rows"]
-    labelled = rows["train"] + rows["test"]
+    aside = rows.get("held_out", 0) + rows.get("standing", 0)
+    labelled = rows["train"] + rows["test"] + aside
+    kept = f" {aside:,} are kept out of every training (groups or days that are held out)." if aside else ""
     first, last = (instant.strftime("%Y-%m-%d %H:%M") for instant in snapshot["time_range"])
     boundary = snapshot["boundary"].strftime("%Y-%m-%d %H:%M")
     repeated = explored["repeated"]
     share = f" ({repeated / labelled:.1%})" if labelled else ""
     return (
         f"<p>{labelled:,} labelled rows of {first} to {last} UTC: {rows['train']:,} to train on, {rows['test']:,} "
-        f"after {boundary} to test with. {rows.get('unlabelled', 0):,} more have no label yet, and "
+        f"after {boundary} to test with.{kept} {rows.get('unlabelled', 0):,} more have no label yet, and "
         f"{rows.get('superseded', 0):,} gave way to others of their key. "
         f"{repeated:,} rows{share} have the same features as another row.</p>"
     )

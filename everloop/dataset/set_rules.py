@@ -13,6 +13,7 @@ from everloop.instants import format_instant
 from everloop.numbers_of import number_of
 
 if TYPE_CHECKING:
+    from everloop.dataset.held_groups import HeldGroups
     from everloop.model_file.schema import ModelDeclaration
 
 
@@ -160,4 +161,21 @@ def all_held_out(period: str, days: int, rows: int) -> SplitError:
         f"{number_of(rows, 'labelled row')} before the test part, and all are of the standing set's period ({period}),"
         f" which no training learns from: add older rows, or declare fewer than {days} gate.standing.days before the"
         " set is chosen, or a longer data.training_window_days afterwards"
+    )
+
+
+def none_held(held: HeldGroups, rows: int) -> SplitError:
+    """No row of the test part is of a held-out group: nothing shows how a model answers for an unknown one."""
+    return SplitError(
+        f"none of {number_of(rows, 'test row')} is of a held-out group of {held.column}, which are to be about"
+        f" {held.share:.0%} of them: declare more data.split.test_days, a larger data.split.share, or another"
+        " data.split.group with more and smaller groups"
+    )
+
+
+def all_unlearned(held: HeldGroups) -> SplitError:
+    """Every row before the test part is of a held-out group."""
+    return SplitError(
+        "no row before the test part is left to learn from: all that there are, are of held-out groups of"
+        f" {held.column}. Add rows of more groups, or declare a smaller data.split.share"
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -13,8 +13,10 @@ from everloop.dataset.content_hash import content_sha256
 from everloop.dataset.exceptions import ContractViolationError
 from everloop.dataset.frame_contract import check_snapshot, class_rows, labels_alike
 from everloop.dataset.frame_hash import frame_sums
+from everloop.dataset.held_groups import HELD, TESTED, HeldGroups
+from everloop.dataset.held_rows import held_rows
 from everloop.dataset.lake import in_lake_order
-from everloop.dataset.set_rules import class_violations
+from everloop.dataset.set_rules import all_unlearned, class_violations, none_held
 from everloop.dataset.snapshot_facts import Snapshot
 from everloop.dataset.snapshot_profile import LONGEST_SHOWN, MOST_FREQUENT
 from everloop.dataset.splits import TimeSplit, time_split
@@ -69,6 +71,15 @@ def build_snapshot(frame: pd.DataFrame, declaration: ModelDeclaration, *, query:
     labelled = frame[frame["label"].notna()] if "label" in frame.columns else frame
     rows = in_lake_order(check_snapshot(labelled, declaration, as_of))
     split = time_split(rows["time"].to_numpy(), declaration.data.split.test_days)
+    held_groups, held = HeldGroups.of(declaration), {}
+    if held_groups is not None:
+        apart = held_rows(held_groups, rows[held_groups.column])
+        held = {HELD: int((apart & split.train).sum()), TESTED: int((apart & split.test).sum())}
+        if not held[TESTED]:
+            raise none_held(held_groups, int(split.test.sum()))
+        split = replace(split, train=split.train & ~apart)
+        if not split.train.any():
+            raise all_unlearned(held_groups)
     to_learn = rows["label"].to_numpy()[split.train]
     if declaration.problem.type == MULTICLASS:
         alike = class_violations(declaration, class_rows(to_learn, declaration), "rows to train on")
@@ -86,6 +97,7 @@ def build_snapshot(frame: pd.DataFrame, declaration: ModelDeclaration, *, query:
         "model": declaration.model,
         "columns": columns,
         "boundary": format_instant(boundary),
+        **({} if held_groups is None else {"held_groups": held_groups.as_dict()}),
     }
     snapshot = Snapshot(
         model=declaration.model,
@@ -97,12 +109,14 @@ def build_snapshot(frame: pd.DataFrame, declaration: ModelDeclaration, *, query:
             "test": int(split.test.sum()),
             "unlabelled": len(frame) - len(labelled),
             "superseded": superseded,
+            **held,
         },
         time_range=(_instant(rows["time"].iloc[0]), _instant(rows["time"].iloc[-1])),
         label_mean=_label_means(rows, split),
         class_rows=_class_rows(rows, split, declaration),
         profile={f.name: _profile(rows[f.name]) for f in declaration.data.features},
         source={"query": query, "as_of": as_of},
+        held_groups=None if held_groups is None else held_groups.as_dict(),
     )
     return SnapshotParts(snapshot, rows[split.train].reset_index(drop=True), rows[split.test].reset_index(drop=True))
 

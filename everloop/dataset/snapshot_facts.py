@@ -8,7 +8,13 @@ from datetime import datetime
 
 from everloop.dataset.leakage import FeatureSigns
 from everloop.dataset.standing import Period
-from everloop.documents.snapshot import ColumnDocument, PartsDocument, SourceDocument, SuspectDocument
+from everloop.documents.snapshot import (
+    ColumnDocument,
+    HeldGroupsDocument,
+    PartsDocument,
+    SourceDocument,
+    SuspectDocument,
+)
 from everloop.typed_json import JsonObject, as_json
 
 
@@ -26,7 +32,8 @@ class Snapshot:
         Rows up to this instant are trained on, later ones test.
     rows : dict
         ``train`` and ``test``, and what was left out: ``unlabelled`` without a label, ``superseded`` for another row
-        of their key, and ``standing`` where rows of the standing set's period are.
+        of their key, and ``standing`` where rows of the standing set's period are. Where groups are held out, their
+        rows: ``held_out`` before the test part, and ``test_held_out`` among those of it.
     time_range : (datetime, datetime)
         Of all labelled rows.
     label_mean : dict
@@ -45,6 +52,8 @@ class Snapshot:
         Where its files stand; None of a set of rows that was not stored.
     standing : Period or None
         Whose rows are in no part that is learned from; the document leaves it out where there is none.
+    held_groups : HeldGroupsDocument or None
+        The groups that are in no part that is learned from; the document leaves it out where there are none.
     """
 
     model: str
@@ -61,6 +70,7 @@ class Snapshot:
     signs: Sequence[FeatureSigns] = ()
     class_rows: dict[str, dict[str, int]] = field(default_factory=dict)
     standing: Period | None = None
+    held_groups: HeldGroupsDocument | None = None
 
     @property
     def rarest_class(self) -> int | None:
@@ -76,4 +86,6 @@ class Snapshot:
             del document["class_rows"]
         if self.standing is None:
             del document["standing"]
+        if self.held_groups is None:
+            del document["held_groups"]
         return document

@@ -14,6 +14,7 @@ from everloop.dataset.athena import AthenaQueries
 from everloop.dataset.content_hash import HASH, SUMS, content_sha256, row_hash, row_sums
 from everloop.dataset.exceptions import ContractViolationError, LeakageSuspectedError
 from everloop.dataset.frozen import Place, part_query
+from everloop.dataset.held_groups import HELD, TESTED, HeldGroups
 from everloop.dataset.lake_sql import double, timestamp
 from everloop.dataset.leakage import FeatureSigns, find_suspects, unaccepted
 from everloop.dataset.leakage_query import count_signs
@@ -21,8 +22,10 @@ from everloop.dataset.set_rules import (
     alike_violations,
     all_held_out,
     all_test,
+    all_unlearned,
     class_violations,
     no_rows,
+    none_held,
     none_standing,
 )
 from everloop.dataset.snapshot_counts import (
@@ -135,6 +138,13 @@ def describe(
             raise none_standing(str(period), standing.days)
         if not parts["train"].rows:
             raise all_held_out(str(period), standing.days, aside)
+    held_groups = HeldGroups.of(declaration)
+    held = {} if held_groups is None else {name: _part(content, name, len(names)).rows for name in (HELD, TESTED)}
+    if held_groups is not None:
+        if not parts["train"].rows:
+            raise all_unlearned(held_groups)
+        if not held[TESTED]:
+            raise none_held(held_groups, parts["test"].rows)
     _require_learnable(declaration, parts["train"])
     signs, suspects = look_for_leakage(queries, declaration, place, counts, boundary)
     columns = _columns(declaration)
@@ -144,6 +154,7 @@ def describe(
         "columns": columns,
         "boundary": format_instant(boundary),
         **({} if period is None else {STANDING: str(period)}),
+        **({} if held_groups is None else {"held_groups": held_groups.as_dict()}),
     }
     return Snapshot(
         model=declaration.model,
@@ -155,6 +166,7 @@ def describe(
             "unlabelled": counts.unlabelled,
             "superseded": counts.superseded,
             **({} if period is None else {STANDING: aside}),
+            **held,
         },
         time_range=(first, last),
         label_mean={name: part.mean for name, part in parts.items()},
@@ -164,6 +176,7 @@ def describe(
         leakage=suspects,
         signs=signs,
         standing=period,
+        held_groups=None if held_groups is None else held_groups.as_dict(),
     )
 
 
@@ -211,8 +224,10 @@ def content_query(
     declaration: ModelDeclaration, place: Place, boundary: datetime, standing: Period | None = None
 ) -> str:
     """The query that sums the rows' hashes, and counts the parts that ``boundary`` and ``standing`` make."""
-    of_part = _conditions(boundary, standing)
+    of_part = _conditions(boundary, standing, HeldGroups.of(declaration))
     label = {name: f'CASE WHEN {condition} THEN "label" END' for name, condition in of_part.items()}
+    held_groups = HeldGroups.of(declaration)
+    group = "" if held_groups is None else f'"{held_groups.column}", '
     measures = [
         f"{sql} AS {name}_{what}"
         for name, condition in of_part.items()
@@ -230,7 +245,7 @@ def content_query(
     return f"""SELECT {", ".join(measures)},
   {row_sums()}
 FROM (
-  SELECT "time", "label", {row_hash(declaration)} AS {HASH} FROM {place.rows(declaration.data.features)}
+  SELECT "time", "label", {group}{row_hash(declaration)} AS {HASH} FROM {place.rows(declaration.data.features)}
 ) hashed"""
 
 
@@ -251,7 +266,7 @@ def parts_of(
     chosen : bool
         Whether they are a part too: this snapshot chooses the standing set.
     """
-    of_part = _conditions(boundary, standing)
+    of_part = _conditions(boundary, standing, HeldGroups.of(declaration))
     parts = {
         "train": part_query(declaration, place, of_part["train"]),
         "test": part_query(declaration, place, of_part["test"]),
@@ -260,14 +275,27 @@ def parts_of(
     return {**parts, STANDING: part_query(declaration, place, of_part[STANDING])} if chosen else parts
 
 
-def _conditions(boundary: datetime, standing: Period | None) -> dict[str, str]:
+def _conditions(boundary: datetime, standing: Period | None, held_groups: HeldGroups | None) -> dict[str, str]:
     """Which rows are in a part, by its name."""
-    of_part = {"train": f'"time" <= {timestamp(boundary)}', "test": f'"time" > {timestamp(boundary)}'}
+    before, after = f'"time" <= {timestamp(boundary)}', f'"time" > {timestamp(boundary)}'
+    of_part = {"train": before, "test": after}
+    if held_groups is not None:
+        held = held_groups.condition
+        of_part = {
+            "train": f"{before} AND NOT {held}",
+            "test": after,
+            HELD: f"{before} AND {held}",
+            TESTED: f"{after} AND {held}",
+        }
     if standing is None:
         return of_part
     inside = f'"time" > {timestamp(standing.after)} AND "time" <= {timestamp(standing.until)}'
     # A test part as of an earlier instant may reach into the period: its rows are not learned from either.
-    return {**of_part, "train": f"{of_part['train']} AND NOT ({inside})", STANDING: f"{inside} AND {of_part['train']}"}
+    return {
+        **{name: f"{of_part[name]} AND NOT ({inside})" for name in of_part if name in ("train", HELD)},
+        **{name: of_part[name] for name in of_part if name not in ("train", HELD)},
+        STANDING: f"{inside} AND {before}",
+    }
 
 
 def _part(content: Row, name: str, classes: int) -> Part:

@@ -60,6 +60,14 @@ class PeriodDocument(TypedDict):
     until: datetime
 
 
+class HeldGroupsDocument(TypedDict):
+    """Which groups no training learns from; see :class:`everloop.dataset.held_groups.HeldGroups`."""
+
+    column: str
+    share: float
+    salt: str
+
+
 class SuspectDocument(TypedDict):
     """A feature that may leak the outcome: which sign it has, and what was counted."""
 

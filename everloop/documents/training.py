@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal, NotRequired, TypedDict
 
-from everloop.documents.snapshot import PartRows, PeriodDocument
+from everloop.documents.snapshot import HeldGroupsDocument, PartRows, PeriodDocument
 from everloop.evaluation.learning_report import LearningCurve
 from everloop.reasons import ReasonDocument
 
@@ -112,7 +112,7 @@ class TrainingDocument(TypedDict):
     lacks it. ``parameters`` are those that were handed to the script. ``tuning`` is there where the training chose some
     of them; ``tuned_by`` in its place where it took those that the training before it had chosen: the SHA-256 of that
     one's ``training.json``. ``held_out`` is there where the training was told of a period to learn nothing from, and
-    found none of its rows.
+    found none of its rows; ``held_groups`` where it has learned nothing from these groups.
     """
 
     model: str
@@ -134,6 +134,7 @@ class TrainingDocument(TypedDict):
     tuning: NotRequired[TuningDocument]
     tuned_by: NotRequired[str]
     held_out: NotRequired[PeriodDocument]
+    held_groups: NotRequired[HeldGroupsDocument]
 
 
 class ComparedDocument(TypedDict):

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from everloop.dataset.held_groups import HeldGroups
 from everloop.evaluation.baselines import ALL_KEYS
 from everloop.model_file.tiers import CONTROLS
 from everloop.numbers_of import number_of
@@ -62,6 +63,7 @@ def _facts(declaration: ModelDeclaration) -> Iterator[tuple[str, list[tuple[str,
             ("baseline", _baseline(problem.baseline)),
             ("interval", _coverage(declaration)),
             ("standing set", _standing(declaration)),
+            ("held-out groups", _held_groups(declaration)),
         ],
     )
     yield "What decisions are worth", list(_prices(declaration))
@@ -112,6 +114,13 @@ def _standing(declaration: ModelDeclaration) -> str | None:
         f"{number_of(standing.days, 'day')} of older rows that no training learns from; on them a new version's"
         f" {metric} is at most {standing.max_increase:g} worse than that of the version in use"
     )
+
+
+def _held_groups(declaration: ModelDeclaration) -> str | None:
+    held = HeldGroups.of(declaration)
+    if held is None:
+        return None
+    return f"{held.share:.0%} of the groups of {held.column}, from which no training learns and by which it is judged"
 
 
 def _prices(declaration: ModelDeclaration) -> Iterator[tuple[str, str]]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+from everloop.dataset.held_groups import HeldGroups
 from everloop.documents.pipeline import VerdictDocument
 from everloop.evaluation.advice import threshold_advice
 from everloop.evaluation.bounds import area_bounds, lower_bound, upper_bound
@@ -17,6 +18,7 @@ from everloop.evaluation.compared import ON_THE_SAME_ROWS, Terms, better, enough
 from everloop.evaluation.enough import enough_to_judge
 from everloop.evaluation.fairness_gate import on_fairness
 from everloop.evaluation.heavy_tails import is_heavy, too_heavy_tails
+from everloop.evaluation.held_groups_gate import on_held_groups
 from everloop.evaluation.measured import AREAS
 from everloop.evaluation.money_gate import in_money
 from everloop.evaluation.report import Latency, MetricValue, ParityFacts, Report
@@ -48,6 +50,8 @@ class Expected:
         Whether candidate and champion are compared by what they say, or by what their callers would have got.
     standing_sha256 : str or None
         Over the files of the standing set; None where none has been chosen yet.
+    held_groups : HeldGroups or None
+        Those of the declaration.
     """
 
     model: str
@@ -57,6 +61,7 @@ class Expected:
     champion_version: int | None
     scores: Scores = "raw"
     standing_sha256: str | None = None
+    held_groups: HeldGroups | None = None
 
 
 @dataclass(frozen=True)
@@ -96,6 +101,7 @@ def decide(report: Report, policy: Gate, expected: Expected) -> Verdict:
         *_parity(report),
         probed(report),
         *enough_to_judge(report, policy, expected.champion_version),
+        *on_held_groups(report, policy, expected.held_groups, expected.champion_version),
         *against_baseline(report, policy),
         *absolute_limits(report, policy),
         *against_champion(report, policy, expected.champion_version, expected.scores),
@@ -116,7 +122,7 @@ def _identity(report: Report, expected: Expected) -> Iterator[Reason]:
         "model": (report.model, expected.model),
         "run": (report.run_id, expected.run_id),
         "data snapshot": (report.snapshot_hash, expected.snapshot_hash),
-        "number of test rows": (report.rows, expected.test_rows),
+        "number of test rows": (report.test_rows, expected.test_rows),
         "champion": (report.champion_version, expected.champion_version),
     }
     for what, (is_of, should) in found.items():
@@ -134,7 +140,7 @@ def _parity(report: Report) -> Iterator[Reason]:
             "The report does not say whether the exported model gives the same scores as the trained one.",
         )
         return
-    yield from parity_reasons(report.parity, report.rows, "The exported model")
+    yield from parity_reasons(report.parity, report.test_rows, "The exported model")
 
 
 def parity_reasons(parity: ParityFacts, rows: int, model: str) -> Iterator[Reason]:

@@ -122,9 +122,9 @@ class Pricing:
         """What 1,000 decisions of a classification cost at least and at most; a regression has no limits."""
         return None if self.threshold is None else cost_limits(self.value)
 
-    def cost(self, found: Estimate, days: np.ndarray) -> MetricValue:
+    def cost(self, found: Estimate, days: np.ndarray, groups: np.ndarray | None = None) -> MetricValue:
         """The cost with its interval, which no price lets reach beyond the limits."""
-        told, limits = metric_value(found, days), self.limits
+        told, limits = metric_value(found, days, groups), self.limits
         if limits is None or told.low is None or told.high is None:
             return told
         return replace(told, low=max(told.low, limits[0]), high=min(told.high, limits[1]))

@@ -12,6 +12,7 @@ from everloop.evaluation.calibration_report import Calibrated
 from everloop.evaluation.error_report import Errors
 from everloop.evaluation.exceptions import ReportError
 from everloop.evaluation.fairness_report import Fairness
+from everloop.evaluation.held_groups_report import HeldGroupsFacts
 from everloop.evaluation.interval_report import IntervalFacts
 from everloop.evaluation.learning_report import LearningCurve
 from everloop.evaluation.measured import MetricValue, PairedDifference, Parts
@@ -297,6 +298,8 @@ class Report:
         Of several classes alone.
     standing : StandingFacts or None
         None where ``gate.standing`` is not declared, or no set was chosen yet.
+    held_groups : HeldGroupsFacts or None
+        None where ``data.split`` takes rows apart by time alone. With it ``rows`` are those of held-out groups.
     """
 
     model: str
@@ -336,6 +339,12 @@ class Report:
     threshold_choice: ThresholdChoice | None = field(default=None, metadata=ADDED)
     multiclass: Multiclass | None = field(default=None, metadata=ADDED)
     standing: StandingFacts | None = field(default=None, metadata=ADDED)
+    held_groups: HeldGroupsFacts | None = field(default=None, metadata=ADDED)
+
+    @property
+    def test_rows(self) -> int:
+        """Of the whole test part, whether or not all of them judge."""
+        return self.rows if self.held_groups is None else self.held_groups.test_rows
 
     def to_json(self) -> str:
         """The document ``report.json``; an undefined number is null."""

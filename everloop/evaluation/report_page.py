@@ -13,6 +13,7 @@ from everloop.documents.money import CostDocument, MoneyDocument
 from everloop.evaluation.calibration_report import Calibrated
 from everloop.evaluation.error_page import errors_told, learning_told
 from everloop.evaluation.fairness_report import Fairness, FairnessBy, Rate
+from everloop.evaluation.held_groups_report import HeldGroupsFacts
 from everloop.evaluation.multiclass_report import Multiclass
 from everloop.evaluation.page_parts import note, page_of, table, text
 from everloop.evaluation.plots import Bar, curve, interval_bars, line
@@ -105,6 +106,8 @@ def sections_of(report: Report, about: About) -> Iterator[str]:
     if report.fairness is not None:
         for by in report.fairness.by:
             yield from _groups(report.fairness, by)
+    if report.held_groups is not None:
+        yield from _held_groups(report, report.held_groups)
     if report.standing is not None:
         yield from _standing(report.standing)
     if report.robustness is not None:
@@ -275,6 +278,27 @@ def _rate(rate: Rate | None) -> str:
     if rate.low is None or rate.high is None:
         return f"{rate.value:.3g}"
     return f"{rate.value:.3g} ({rate.low:.3g} to {rate.high:.3g})"
+
+
+def _held_groups(report: Report, found: HeldGroupsFacts) -> Iterator[str]:
+    yield "<h2>How does it answer for those that it has never seen?</h2>"
+    metric = "" if report.paired_baseline is None else report.paired_baseline.metric
+    unseen = [
+        f"never seen ({found.groups:,} of {found.column})",
+        f"{report.rows:,}",
+        _metric(report.candidate.get(metric)),
+    ]
+    seen = [f"known ({found.known_groups:,})", f"{found.known_rows:,}", _metric(found.known)]
+    yield table(["groups", "rows", metric], [unseen, seen])
+    yield note(
+        f"About {found.share:.0%} of the groups are kept out of every training; their rows judge a version. Rows of one"
+        " group may be alike, which the ranges in brackets allow for, as they do for days."
+    )
+    if found.champion_basis == "learned":
+        yield note(
+            "The version in use has learned from the groups that are kept out now. So the two are compared on groups"
+            " that both know."
+        )
 
 
 def _standing(found: StandingFacts) -> Iterator[str]:

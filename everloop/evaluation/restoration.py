@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from everloop.dataset.held_groups import HeldGroups
 from everloop.evaluation.enough import enough_to_judge
 from everloop.evaluation.fairness_gate import on_fairness
 from everloop.evaluation.gate import (
@@ -21,6 +22,7 @@ from everloop.evaluation.gate import (
     on_serving_cost,
     probed,
 )
+from everloop.evaluation.held_groups_gate import on_held_groups
 from everloop.evaluation.money_gate import in_money
 from everloop.evaluation.report import Report
 from everloop.evaluation.robustness_gate import on_robustness
@@ -50,6 +52,8 @@ class Expected:
         Whether a person did.
     standing_sha256 : str or None
         Over the files of the standing set; None where none has been chosen yet.
+    held_groups : HeldGroups or None
+        Those of the declaration.
     """
 
     model: str
@@ -62,6 +66,7 @@ class Expected:
     asked_for: bool
     scores: Scores = "raw"
     standing_sha256: str | None = None
+    held_groups: HeldGroups | None = None
 
 
 def decide(report: Report, policy: Gate, expected: Expected) -> Verdict:
@@ -72,6 +77,7 @@ def decide(report: Report, policy: Gate, expected: Expected) -> Verdict:
         _registered(report, expected),
         probed(report),
         *enough_to_judge(report, judged, expected.champion_version),
+        *on_held_groups(report, judged, expected.held_groups, expected.champion_version),
         *against_baseline(report, judged),
         *absolute_limits(report, judged),
         *against_champion(report, judged, expected.champion_version, expected.scores),
@@ -104,8 +110,10 @@ def _identity(report: Report, expected: Expected) -> Iterator[Reason]:
             yield checked(
                 "report_mismatch", False, f"The report is not of this run: its {what} is {is_of}, not {should}."
             )
-    if report.rows > expected.test_rows:
-        sentence = f"The report is about {report.rows:,} rows, and the snapshot has {expected.test_rows:,} to test on."
+    if report.test_rows > expected.test_rows:
+        sentence = (
+            f"The report is about {report.test_rows:,} rows, and the snapshot has {expected.test_rows:,} to test on."
+        )
         yield checked("report_mismatch", False, sentence)
 
 

@@ -14,6 +14,8 @@ therefore take the bounds of :mod:`everloop.evaluation.bounds`, and there are no
 
 References
 ----------
+A. C. Cameron, J. B. Gelbach, D. L. Miller, "Robust inference with multiway clustering", Journal of Business & Economic
+Statistics 29 (2011).
 A. C. Cameron, D. L. Miller, "A practitioner's guide to cluster-robust inference", Journal of Human Resources 50
 (2015), sections II.B and VI.D.
 """
@@ -49,25 +51,44 @@ CONFIDENCE = 0.95
 """Of the two-sided intervals that are reported. The gate takes its own, declared, from the standard error."""
 
 
-def standard_error(influence: np.ndarray, days: np.ndarray) -> tuple[float, int]:
+def standard_error(influence: np.ndarray, days: np.ndarray, groups: np.ndarray | None = None) -> tuple[float, int]:
     """The standard error of an estimate, and its degrees of freedom.
+
+    Rows of one group may depend on each other as well as those of one day. Then the variances by days and by groups are
+    added, and that of their intersections is taken off (Cameron, Gelbach and Miller); the error is never less than by
+    one of the two alone, and its degrees of freedom are the fewer ones.
 
     Parameters
     ----------
     influence : ndarray, shape (rows,)
     days : ndarray, shape (rows,)
         The day of each row: anything that is equal within a day and differs between days.
+    groups : ndarray, shape (rows,), optional
+        The group of each row.
 
     Returns
     -------
     tuple of float and int
-        NaN and 0 where all rows are of one day.
+        NaN and 0 where all rows are of one day, or of one group.
     """
+    if groups is not None:
+        return _by_both(influence, days, groups)
     if len(influence) != len(days) or not len(days):
         raise EvaluationError(f"{len(influence)} rows with {len(days)} days")
     _, index = np.unique(days, return_inverse=True)
     sums, rows = np.bincount(index, weights=influence), np.bincount(index)
     return error_of_mean(sums.tolist(), rows.tolist())
+
+
+def _by_both(influence: np.ndarray, days: np.ndarray, groups: np.ndarray) -> tuple[float, int]:
+    of_days, of_groups = (np.unique(by, return_inverse=True)[1] for by in (days, groups))
+    by_day, by_group = standard_error(influence, of_days), standard_error(influence, of_groups)
+    freedom = min(by_day[1], by_group[1])
+    if not freedom:
+        return math.nan, 0
+    both, _ = standard_error(influence, of_days * (of_groups.max() + 1) + of_groups)
+    squared = by_day[0] ** 2 + by_group[0] ** 2 - both**2
+    return max(math.sqrt(max(squared, 0.0)), by_day[0], by_group[0]), freedom
 
 
 def class_counts(labels: np.ndarray, days: np.ndarray) -> ClassCounts:
@@ -76,28 +97,33 @@ def class_counts(labels: np.ndarray, days: np.ndarray) -> ClassCounts:
     return ClassCounts(int(ones.sum()), int((~ones).sum()), len(np.unique(days[ones])), len(np.unique(days[~ones])))
 
 
-def metric_value(estimate: Estimate, days: np.ndarray) -> MetricValue:
-    """The metric with its two-sided interval at ``CONFIDENCE``; None, with a reason, where something is not defined."""
+def metric_value(estimate: Estimate, days: np.ndarray, groups: np.ndarray | None = None) -> MetricValue:
+    """The metric with its two-sided interval at ``CONFIDENCE``; None, with a reason, where something is not defined.
+
+    With ``groups`` rows of one group may depend on each other as well; see :func:`standard_error`.
+    """
     if not math.isfinite(estimate.value):
         return MetricValue(None, None, None, reason=_not_defined(estimate))
-    error, freedom = standard_error(estimate.influence, days)
+    error, freedom = standard_error(estimate.influence, days, groups)
     if not freedom:
-        return MetricValue(estimate.value, None, None, reason=_ONE_DAY)
+        return MetricValue(estimate.value, None, None, reason=_one_of(days))
     few = _too_few(estimate)
     if estimate.metric in AREAS:
         error, freedom = _area_error(estimate, error, freedom)
         low, high = area_bounds(estimate.value, error, freedom, (1 + CONFIDENCE) / 2)
         parts = None
     else:
-        parts = parts_of(estimate, None, estimate.influence, days)
+        parts = parts_of(estimate, None, estimate.influence, days, groups)
         low, high = _interval(estimate.value, error, freedom, parts, estimate)
     if few:
         return MetricValue(estimate.value, None, None, error, freedom, parts, few)
     return MetricValue(estimate.value, low, high, error, freedom, parts)
 
 
-def paired_difference(candidate: Estimate, other: Estimate, days: np.ndarray) -> PairedDifference:
-    """Candidate minus other, on the same rows.
+def paired_difference(
+    candidate: Estimate, other: Estimate, days: np.ndarray, groups: np.ndarray | None = None
+) -> PairedDifference:
+    """Candidate minus other, on the same rows; ``groups`` as for :func:`metric_value`.
 
     Raises
     ------
@@ -111,12 +137,12 @@ def paired_difference(candidate: Estimate, other: Estimate, days: np.ndarray) ->
         )
     difference = candidate.value - other.value
     influence = candidate.influence - other.influence
-    error, freedom = standard_error(influence, days)
-    groups = len(np.unique(days))
+    error, freedom = standard_error(influence, days, groups)
+    count = len(np.unique(days))
     if not freedom or not math.isfinite(difference):
-        why = _ONE_DAY if not freedom else _not_defined(candidate)
-        return PairedDifference(candidate.metric, difference, None, 0, None, None, None, reason=why, days=groups)
-    found = PairedDifference(candidate.metric, difference, error, freedom, None, None, None, days=groups)
+        why = _one_of(days) if not freedom else _not_defined(candidate)
+        return PairedDifference(candidate.metric, difference, None, 0, None, None, None, reason=why, days=count)
+    found = PairedDifference(candidate.metric, difference, error, freedom, None, None, None, days=count)
     few = _too_few(candidate)
     if candidate.metric in AREAS:
         half = t_quantile((1 + CONFIDENCE) / 2, freedom) * error
@@ -124,7 +150,7 @@ def paired_difference(candidate: Estimate, other: Estimate, days: np.ndarray) ->
             return replace(found, reason=few)
         p_value = _two_sided(difference, error, freedom)
         return replace(found, low=difference - half, high=difference + half, p_value=p_value)
-    parts = parts_of(candidate, other, influence, days)
+    parts = parts_of(candidate, other, influence, days, groups)
     if few:
         return replace(found, parts=parts, reason=few)
     low, high = _interval(difference, error, freedom, parts, candidate)
@@ -132,7 +158,9 @@ def paired_difference(candidate: Estimate, other: Estimate, days: np.ndarray) ->
     return replace(found, low=low, high=high, p_value=p_value, parts=parts)
 
 
-_ONE_DAY = "all rows are of one day, which says nothing about other days"
+def _one_of(days: np.ndarray) -> str:
+    what = "day" if len(np.unique(days)) == 1 else "group"
+    return f"all rows are of one {what}, which says nothing about other {what}s"
 
 
 def _not_defined(estimate: Estimate) -> str:
@@ -169,7 +197,13 @@ def _seen(estimate: Estimate) -> int:
     return 0 if estimate.labels is None else FEWEST_OF_A_CLASS
 
 
-def parts_of(candidate: Estimate, other: Estimate | None, influence: np.ndarray, days: np.ndarray) -> Parts:
+def parts_of(
+    candidate: Estimate,
+    other: Estimate | None,
+    influence: np.ndarray,
+    days: np.ndarray,
+    groups: np.ndarray | None = None,
+) -> Parts:
     """What the mean of a loss, or with ``other`` the difference of two, is made of; see :class:`Parts`.
 
     ``influence``, float array (rows,), is that of the mean or of the difference; ``days``, array (rows,), each row's.
@@ -184,7 +218,7 @@ def parts_of(candidate: Estimate, other: Estimate | None, influence: np.ndarray,
     surprising = np.where(likely_zero, ones, 1 - ones)
     weights = np.where(likely_zero, weights, -weights)
     share = float(surprising.mean())
-    share_error = standard_error(surprising - share, days)[0] / share if share else 0.0
+    share_error = standard_error(surprising - share, days, groups)[0] / share if share else 0.0
     counted = int(min(ones.sum(), rows - ones.sum()))
     by_row = _by_row(influence, bounded=True)
     up, down = _sums(surprising, weights), _sums(surprising, -weights)

@@ -21,6 +21,7 @@ from everloop.model_file.names import closest_name
 from everloop.model_file.partial import Partial, Rule, all_known, known, value_of, whole_items, written
 from everloop.model_file.prices import PRICES_REGION, USD_PER_HOUR
 from everloop.model_file.schedule import parse_schedule
+from everloop.model_file.split_fit import groups_of_a_feature, keys_of_the_split, learners_of_held_groups
 from everloop.model_file.tiers import tier_misfits
 from everloop.numbers_of import number_of
 from everloop.problem_types import BINARY, MULTICLASS, REGRESSION
@@ -441,6 +442,9 @@ WHOLE_RULES: tuple[Rule, ...] = (
     _execution,
     _windows,
     _unlearned_standing_set,
+    keys_of_the_split,
+    groups_of_a_feature,
+    learners_of_held_groups,
     _comparable_rows,
     _endpoint_of_the_target,
     _judged_in_a_shadow,

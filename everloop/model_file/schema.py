@@ -18,7 +18,7 @@ from everloop.model_file.cost_threshold import with_threshold
 from everloop.model_file.fit import WHOLE_RULES
 from everloop.model_file.partial import Rule
 from everloop.model_file.sections.all_sections import AllSections
-from everloop.model_file.sections.base import ADD, READ_BY
+from everloop.model_file.sections.base import ADD
 from everloop.model_file.sections.data import Feature
 from everloop.model_file.sections.gate import Gate
 from everloop.model_file.sections.problem import Value
@@ -37,7 +37,6 @@ from everloop.model_file.sections.training import DEFAULT_SCRIPT, SearchRange, T
 __all__ = [
     "ADD",
     "DEFAULT_SCRIPT",
-    "READ_BY",
     "DriftTrigger",
     "Feature",
     "Gate",

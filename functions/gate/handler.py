@@ -21,6 +21,7 @@ from aws_lambda_powertools import Logger
 from botocore.exceptions import ClientError
 
 from everloop.busy_services import busy_services_named
+from everloop.dataset.held_groups import HeldGroups
 from everloop.dataset.standing import NONE
 from everloop.documents.pipeline import GateState, RefitState
 from everloop.documents.snapshot import PartRows, StandingState
@@ -204,6 +205,7 @@ def _judge_candidate(event: CandidateEvent, using: Services) -> GateState:
         champion_version=None if champion is None else champion["version"],
         scores=judged_scores(using.declaration),
         standing_sha256=_standing_sha256(snapshot),
+        held_groups=HeldGroups.of(using.declaration),
     )
     return _gate_state(decide(report, using.declaration.gate, expected), report, content, expected.scores)
 
@@ -225,6 +227,7 @@ def _judge_older(event: OlderEvent, using: Services) -> GateState:
         asked_for=older["asked_for"],
         scores=judged_scores(using.declaration),
         standing_sha256=_standing_sha256(snapshot),
+        held_groups=HeldGroups.of(using.declaration),
     )
     waived = [Waived(**one) for one in older.get("waived", [])]
     verdict = with_waivers(restoration.decide(report, using.declaration.gate, expected), waived)
@@ -267,6 +270,7 @@ def _judge_refit(event: RefitEvent, using: Services) -> RefitState:
         train_rows=snapshot["rows"]["train"],
         test_rows=snapshot["rows"]["test"],
         learned_until=snapshot["time_range"][1],
+        held_out_rows=0 if judged.held_groups is None else judged.rows,
     )
     report = RefitReport.from_json(content)
     decision = refit.decide(report, using.declaration.training, using.declaration.gate, expected)

@@ -74,6 +74,14 @@ def tables(declaration: ModelDeclaration) -> dict[str, dict[str, str]]:
     return found
 
 
+def grouped(declaration: ModelDeclaration) -> ModelDeclaration:
+    """The same, with groups of its first category held out."""
+    split = declaration.data.split.model_copy(
+        update={"strategy": "grouped", "group": declaration.data.categories[0].name, "share": 0.2}
+    )
+    return declaration.model_copy(update={"data": declaration.data.model_copy(update={"split": split})})
+
+
 def queries(declaration: ModelDeclaration) -> Iterator[tuple[str, str]]:
     listings = {
         "empty": LakeListing(None, None),
@@ -98,6 +106,11 @@ def queries(declaration: ModelDeclaration) -> Iterator[tuple[str, str]]:
         yield from ((f"{name} {number}", query) for number, query in enumerate(found))
     yield "content", content_query(declaration, place, NOW)
     yield "content, a part of it standing", content_query(declaration, place, NOW, STANDING)
+    if declaration.data.categories:
+        apart = grouped(declaration)
+        yield "content, groups of it held out", content_query(apart, place, NOW, STANDING)
+        for name, sql in parts_of(apart, place, NOW, STANDING, chosen=True).items():
+            yield f"part {name}, groups of it held out", sql
     reference, windows = worst_reference(declaration), windows_at(declaration, NOW)
     yield "profile", profile_query(declaration, reference, windows, version=1)
     yield "features", features_query(declaration, reference, windows, reference.features)

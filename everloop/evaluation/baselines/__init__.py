@@ -106,6 +106,10 @@ class Answers:
     scores: np.ndarray
     acts: np.ndarray | None = None
 
+    def only(self, rows: np.ndarray) -> Answers:
+        """The answers to the chosen rows, bool [rows]."""
+        return Answers(self.scores[rows], None if self.acts is None else self.acts[rows])
+
 
 class BaselineRule(Protocol):
     """One kind of rule.

@@ -19,10 +19,6 @@ from everloop.model_file.sentences import CRITERION, NAMED, SENTENCE
 ADD = "add"
 """Marks a required key with what to write there, for declarations of releases that did not have it."""
 
-READ_BY = "read_by"
-FOR_PEOPLE = Field(json_schema_extra={READ_BY: "people"})
-"""Marks keys that people read and no program does: they are declared so that they are known, and kept with the rest."""
-
 LONGEST_DAYS = 36_500
 """A hundred years: beyond them, dates that are counted back from today come to an end."""
 

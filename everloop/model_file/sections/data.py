@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, Strict
 
-from everloop.model_file.sections.base import FOR_PEOPLE, LONGEST_DAYS, Days, Fraction, Name, Section, Text
+from everloop.model_file.sections.base import LONGEST_DAYS, Days, Fraction, Name, Section, Text
 
 
 class Source(Section):
@@ -39,10 +39,17 @@ class Feature(Section):
 
 
 class Split(Section):
-    """The locked test part: the newest ``test_days`` days of labelled rows."""
+    """The locked test part: the newest ``test_days`` days of labelled rows.
 
-    strategy: Annotated[Literal["time"], FOR_PEOPLE] = "time"
+    ``grouped``: of these, the rows of held-out groups judge a model. The groups are the values of the category feature
+    ``group``, and the ``share`` of them that is held out is the same for every version: none learns from a row of
+    theirs (:mod:`everloop.dataset.held_groups`).
+    """
+
+    strategy: Literal["time", "grouped"] = "time"
     test_days: Days
+    group: Name | None = None
+    share: float | None = Field(default=None, ge=0.05, le=0.5)
 
 
 class Data(Section):

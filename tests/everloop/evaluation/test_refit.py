@@ -121,6 +121,16 @@ def test_what_is_not_shown_leaves_the_evaluated_sibling_to_serve(name: str) -> N
     assert refused(replace(GOOD, **changes), gate=gate) == {code}
 
 
+def test_a_refit_leaves_the_rows_of_held_out_groups_out() -> None:
+    expected = replace(REFIT_EXPECTED, held_out_rows=100)
+    older = replace(GOOD, learned_until=parse_instant("2013-02-09T06:00:00Z"))
+    without = replace(older, learned_rows=GOOD.learned_rows - 100)
+    assert decide(without, TRAINING, policy(), expected).serves == "refit"
+    # WHEN it has learned all rows, or any later than there are, THEN it is of another run
+    newer = replace(without, learned_until=parse_instant("2023-02-09T06:00:00Z"))
+    assert [decide(one, TRAINING, policy(), expected).serves for one in (older, newer)] == ["evaluated"] * 2
+
+
 def test_a_refit_that_was_not_made_leaves_the_sibling_with_the_cause() -> None:
     decision = not_made("train.py line 2: ZeroDivisionError: division by zero")
     (reason,) = decision.as_dict()["reasons"]

@@ -194,3 +194,28 @@ def test_a_binary_model_that_is_surely_wrong_on_few_rows_passes_no_oftener_than_
         bound = upper_bound(found.difference, found.standard_error, found.degrees_of_freedom, found.parts, 0.95)
         passed += bound < 0
     assert 0 < passed / draws <= 0.05
+
+
+def test_rows_of_a_group_may_depend_on_each_other_as_those_of_a_day() -> None:
+    rng = np.random.default_rng(2)
+    days, groups = np.repeat(np.arange(20), 30), np.tile(np.arange(30), 20)
+    influence = rng.normal(0, 1, 30)[groups] + 0.1 * rng.normal(0, 1, 600)
+    influence -= influence.mean()
+    by_day, by_group = standard_error(influence, days), standard_error(influence, groups)
+    both = standard_error(influence, days, groups)
+    # One row of each group a day: rows are their own intersections.
+    alone = standard_error(influence, np.arange(600))[0]
+    combined = np.sqrt(by_day[0] ** 2 + by_group[0] ** 2 - alone**2)
+    assert both[0] == pytest.approx(max(combined, by_group[0]))
+    assert both[0] > 5 * by_day[0]
+    assert both[1] == min(by_day[1], by_group[1])
+    # GIVEN groups that are days, or rows of their own, THEN nothing changes, whatever their names
+    assert standard_error(influence, days, days.astype(str))[0] == pytest.approx(by_day[0])
+    assert standard_error(influence, days, np.arange(600))[0] == pytest.approx(max(by_day[0], alone))
+    assert standard_error(influence, days, np.zeros(600))[1] == 0
+
+
+def test_all_rows_of_one_group_say_nothing_of_others() -> None:
+    scores, labels, days = np.full(60, 0.4), np.arange(60) % 2, np.arange(60) // 6
+    found = metric_value(estimate("brier", labels, scores), days, np.full(60, "a"))
+    assert (found.low, found.reason) == (None, "all rows are of one group, which says nothing about other groups")

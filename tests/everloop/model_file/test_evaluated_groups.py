@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from everloop.dataset.held_groups import HeldGroups
 from tests.helpers.declarations import binary_document, declare, regression_document
 
 GAP = {"max_selection_rate_gap": 0.1}
@@ -75,3 +76,42 @@ def test_a_standing_set_needs_days_and_a_limit(standing: dict[str, Any]) -> None
     assert [place.rpartition(".")[0] for place in mistakes(binary_document(gate={"standing": standing}))] == [
         "gate.standing"
     ]
+
+
+def grouped(**changes: Any) -> dict[str, Any]:
+    return {"data": {"split": {"strategy": "grouped", "group": "line", "test_days": 7, **changes}}}
+
+
+def test_groups_are_held_out_by_a_share_that_is_declared_or_usual() -> None:
+    for share, found in ((None, 0.2), (0.3, 0.3)):
+        held = HeldGroups.of(declare(binary_document(**grouped(share=share))))
+        assert held is not None
+        assert (held.column, held.share, held.salt) == ("line", found, "late_train")
+    assert HeldGroups.of(declare(binary_document())) is None
+
+
+@pytest.mark.parametrize(
+    ("sections", "place", "told"),
+    [
+        (grouped(group=None), "data.split.group", "the category feature whose values are the groups"),
+        (grouped(group="distance"), "data.split.group", "the name of a category feature: line, operator"),
+        (grouped(group="operator"), "data.split.group", "would be of no group"),
+        (grouped(share=0.6), "data.split.share", "0.5"),
+        (grouped(strategy="time", group=None, share=0.2), "data.split.share", "no 'share' with the strategy 'time'"),
+        (grouped(strategy="time"), "data.split.group", "no 'group' with the strategy 'time'"),
+        (grouped() | {"training": {"warm_start": {}}}, "data.split.strategy", "'time' with training.warm_start"),
+        (grouped() | {"retraining": {"investment": {}}}, "data.split.strategy", "'time' with retraining.investment"),
+    ],
+)
+def test_groups_that_can_t_be_held_out_are_refused(sections: dict[str, Any], place: str, told: str) -> None:
+    assert told in mistakes(binary_document(**sections))[place]
+
+
+def test_a_group_that_callers_would_be_refused_for_is_refused() -> None:
+    features = [dict(feature) for feature in binary_document()["data"]["features"]]
+    line = next(feature for feature in features if feature["name"] == "line")
+    line.update(unseen="refuse")
+    line.pop("values", None)
+    document = binary_document(**grouped())
+    document["data"]["features"] = features
+    assert "with its 'values'" in mistakes(document)["data.split.group"]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from everloop.dataset.exceptions import ContractViolationError, SplitError
+from everloop.dataset.held_groups import HeldGroups
 from everloop.dataset.snapshot import SnapshotParts
 from everloop.dataset.snapshot_query import learning_from
 from everloop.documents.window import WindowRecord
@@ -70,6 +71,7 @@ def carry_out(
         snapshot.rows["test"],
         None if champion is None else champion.version,
         judged_scores(declaration),
+        held_groups=HeldGroups.of(declaration),
     )
     verdict = gate.decide(candidate.report, declaration.gate, expected)
     told = verdict.as_dict()
@@ -121,6 +123,7 @@ def bring_back(
         champion_version=champion.version,
         asked_for=False,
         scores=judged_scores(declaration),
+        held_groups=HeldGroups.of(declaration),
     )
     told = restoration.decide(found.report, declaration.gate, expected).as_dict()
     run = replace(
@@ -154,6 +157,7 @@ def _refit(
         train_rows=snapshot.rows["train"],
         test_rows=snapshot.rows["test"],
         learned_until=snapshot.time_range[1],
+        held_out_rows=0 if candidate.report.held_groups is None else candidate.report.rows,
     )
     decision = refit.decide(found.report, declaration.training, declaration.gate, expected)
     return (found.model if decision.serves == "refit" else candidate.model), decision
