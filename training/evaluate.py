@@ -38,6 +38,7 @@ from everloop.evaluation.metrics import (
     estimate,
 )
 from everloop.evaluation.multiclass_metrics import MULTICLASS_METRICS
+from everloop.evaluation.ranking_report import Ranking
 from everloop.evaluation.report import (
     AsServed,
     ClassCounts,
@@ -76,6 +77,7 @@ from everloop.training.money import money_beside, money_of, threshold_choice_in
 from everloop.training.multiclass import likeliest, multiclass_of
 from everloop.training.older import fetch_older, unlearned_rows
 from everloop.training.probes import counted
+from everloop.training.ranking import ranking_of
 from everloop.training.reference import full_reference
 from everloop.training.refit_check import Run, check_refit, read_sibling
 from everloop.training.robustness import robustness_in
@@ -271,6 +273,7 @@ def evaluate(
         threshold_choice=None if several else threshold_choice_in(declaration, candidate.training, test, scores),
         multiclass=multiclass_of(declaration.problem.classes, test, scores, compared.scores),
         standing=standing_of(declaration, standing, candidate, champion),
+        ranking=None if several else ranking_of(declaration, test, scores, baseline.scores, compared.ranking),
         held_groups=None if apart is None else apart.told(gate_metric, whole, every, compared.basis, compared.groups),
     )
     output.mkdir(parents=True, exist_ok=True)
@@ -318,6 +321,7 @@ class _Compared:
     then parts of the rows are not compared."""
     basis: Basis | None = None
     groups: int | None = None
+    ranking: Ranking | None = None
 
 
 def _compare(
@@ -347,6 +351,7 @@ def _compare(
         paired,
         money=None if declaration.problem.type == MULTICLASS else money_beside(declaration, rows, *raw),
         scores=_where_judged(apart, basis, unlearned, raw),
+        ranking=None if declaration.problem.type == MULTICLASS else ranking_of(declaration, rows, *raw, None),
         basis=basis,
         groups=None if apart is None else rows.features[apart.held.column].nunique(),
     )

@@ -10,6 +10,7 @@ from everloop.evaluation.fairness_report import Fairness, FairnessBy, Rate
 from everloop.evaluation.held_groups_report import HeldGroupsFacts
 from everloop.evaluation.learning_report import LearningCurve, more_rows
 from everloop.evaluation.multiclass_report import Multiclass
+from everloop.evaluation.ranking_report import Ranking
 from everloop.evaluation.report import MetricValue, Report
 from everloop.evaluation.robustness_report import Robustness
 from everloop.evaluation.robustness_table import HEADERS, disturbed
@@ -38,6 +39,8 @@ def details(report: Report) -> Iterator[Table]:
         for by in report.fairness.by:
             yield _groups(report.fairness, by)
             yield _gaps(by)
+    if report.ranking is not None:
+        yield _ranking(report.ranking)
     if report.held_groups is not None:
         yield _held_groups(report, report.held_groups)
     if report.standing is not None:
@@ -48,6 +51,17 @@ def details(report: Report) -> Iterator[Table]:
         yield _importance(report.errors)
     if report.learning_curve is not None:
         yield _learning(report.learning_curve)
+
+
+def _ranking(found: Ranking) -> Table:
+    left = found.one_row + found.one_label
+    title = f"order of rows in {found.lists:,} lists ({found.group}, first {found.at}); {left:,} lists left out"
+    columns = (found.candidate, found.baseline, found.champion or {})
+    rows: list[list[object]] = [
+        [name, *("" if (one := column.get(name)) is None else told(one) for column in columns)]
+        for name in found.candidate
+    ]
+    return title, ["metric", "candidate", "baseline", "champion"], rows
 
 
 def _held_groups(report: Report, found: HeldGroupsFacts) -> Table:

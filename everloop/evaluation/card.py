@@ -62,6 +62,7 @@ def _facts(declaration: ModelDeclaration) -> Iterator[tuple[str, list[tuple[str,
             ("answers within", _milliseconds(problem.acceptable_latency_ms)),
             ("baseline", _baseline(problem.baseline)),
             ("interval", _coverage(declaration)),
+            ("order of rows", _ranking(declaration)),
             ("standing set", _standing(declaration)),
             ("held-out groups", _held_groups(declaration)),
         ],
@@ -104,6 +105,14 @@ def _baseline(declared: Baseline) -> str:
 def _coverage(declaration: ModelDeclaration) -> str | None:
     interval = declaration.problem.interval
     return None if interval is None else f"{interval.coverage:.3g} of the outcomes lie between low and high"
+
+
+def _ranking(declaration: ModelDeclaration) -> str | None:
+    ranking, judged = declaration.problem.ranking, declaration.gate.ranking
+    if ranking is None:
+        return None
+    told = f"measured in each list ({ranking.group}), of which the first {ranking.at} rows count"
+    return told if judged is None else f"{told}; judged by {judged.metric}"
 
 
 def _standing(declaration: ModelDeclaration) -> str | None:

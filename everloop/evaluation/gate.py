@@ -21,6 +21,7 @@ from everloop.evaluation.heavy_tails import is_heavy, too_heavy_tails
 from everloop.evaluation.held_groups_gate import on_held_groups
 from everloop.evaluation.measured import AREAS
 from everloop.evaluation.money_gate import in_money
+from everloop.evaluation.ranking_gate import on_ranking
 from everloop.evaluation.report import Latency, MetricValue, ParityFacts, Report
 from everloop.evaluation.robustness_gate import on_robustness
 from everloop.evaluation.slice_gate import on_slices
@@ -106,6 +107,7 @@ def decide(report: Report, policy: Gate, expected: Expected) -> Verdict:
         *absolute_limits(report, policy),
         *against_champion(report, policy, expected.champion_version, expected.scores),
         *in_money(report, policy, expected.champion_version, expected.scores),
+        *on_ranking(report, policy, expected.champion_version),
         *on_slices(report, policy, expected.champion_version),
         *on_standing(report, policy, expected.standing_sha256, expected.champion_version),
         *on_fairness(report, policy),

@@ -17,6 +17,7 @@ from everloop.evaluation.interval_report import IntervalFacts
 from everloop.evaluation.learning_report import LearningCurve
 from everloop.evaluation.measured import MetricValue, PairedDifference, Parts
 from everloop.evaluation.multiclass_report import Multiclass
+from everloop.evaluation.ranking_report import Ranking
 from everloop.evaluation.robustness_report import Robustness
 from everloop.evaluation.serving_cost_report import ServingCost
 from everloop.evaluation.slice_report import Slices
@@ -298,6 +299,8 @@ class Report:
         Of several classes alone.
     standing : StandingFacts or None
         None where ``gate.standing`` is not declared, or no set was chosen yet.
+    ranking : Ranking or None
+        None where ``problem.ranking`` is not declared.
     held_groups : HeldGroupsFacts or None
         None where ``data.split`` takes rows apart by time alone. With it ``rows`` are those of held-out groups.
     """
@@ -339,6 +342,7 @@ class Report:
     threshold_choice: ThresholdChoice | None = field(default=None, metadata=ADDED)
     multiclass: Multiclass | None = field(default=None, metadata=ADDED)
     standing: StandingFacts | None = field(default=None, metadata=ADDED)
+    ranking: Ranking | None = field(default=None, metadata=ADDED)
     held_groups: HeldGroupsFacts | None = field(default=None, metadata=ADDED)
 
     @property

@@ -17,6 +17,7 @@ from everloop.evaluation.held_groups_report import HeldGroupsFacts
 from everloop.evaluation.multiclass_report import Multiclass
 from everloop.evaluation.page_parts import note, page_of, table, text
 from everloop.evaluation.plots import Bar, curve, interval_bars, line
+from everloop.evaluation.ranking_report import Ranking
 from everloop.evaluation.report import MetricValue, Report
 from everloop.evaluation.robustness_report import Robustness
 from everloop.evaluation.robustness_table import HEADERS, disturbed
@@ -106,6 +107,8 @@ def sections_of(report: Report, about: About) -> Iterator[str]:
     if report.fairness is not None:
         for by in report.fairness.by:
             yield from _groups(report.fairness, by)
+    if report.ranking is not None:
+        yield from _ranking(report.ranking)
     if report.held_groups is not None:
         yield from _held_groups(report, report.held_groups)
     if report.standing is not None:
@@ -278,6 +281,25 @@ def _rate(rate: Rate | None) -> str:
     if rate.low is None or rate.high is None:
         return f"{rate.value:.3g}"
     return f"{rate.value:.3g} ({rate.low:.3g} to {rate.high:.3g})"
+
+
+def _ranking(found: Ranking) -> Iterator[str]:
+    yield "<h2>Does it put the right rows first?</h2>"
+    columns = (found.candidate, found.baseline, found.champion or {})
+    rows = [[name, *(_metric(column.get(name)) for column in columns)] for name in found.candidate]
+    yield table(["metric", "this version", "simple rule", "version in use"], rows)
+    what = "day" if found.by_day else "list"
+    yield note(
+        f"Means over {number_of(found.lists, 'list')} ({found.group}), from 0 to 1; higher is better. ndcg and"
+        f" precision look at the first {found.at}. The ranges in brackets allow for each {what} being different from"
+        " the others."
+    )
+    left = found.one_row + found.one_label
+    if left or found.without:
+        yield note(
+            f"Left out: {number_of(left, 'list')} of one row, or of rows that are all alike, which any order puts"
+            f" right; {number_of(found.without, 'row')} of no list."
+        )
 
 
 def _held_groups(report: Report, found: HeldGroupsFacts) -> Iterator[str]:

@@ -24,6 +24,7 @@ from everloop.evaluation.gate import (
 )
 from everloop.evaluation.held_groups_gate import on_held_groups
 from everloop.evaluation.money_gate import in_money
+from everloop.evaluation.ranking_gate import on_ranking
 from everloop.evaluation.report import Report
 from everloop.evaluation.robustness_gate import on_robustness
 from everloop.evaluation.slice_gate import on_slices
@@ -82,6 +83,7 @@ def decide(report: Report, policy: Gate, expected: Expected) -> Verdict:
         *absolute_limits(report, judged),
         *against_champion(report, judged, expected.champion_version, expected.scores),
         *in_money(report, judged, expected.champion_version, expected.scores),
+        *on_ranking(report, judged, expected.champion_version),
         *on_slices(report, judged, expected.champion_version),
         *on_standing(report, judged, expected.standing_sha256, expected.champion_version),
         *on_fairness(report, judged),

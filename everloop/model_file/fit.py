@@ -20,6 +20,7 @@ from everloop.model_file.multiclass_fit import (
 from everloop.model_file.names import closest_name
 from everloop.model_file.partial import Partial, Rule, all_known, known, value_of, whole_items, written
 from everloop.model_file.prices import PRICES_REGION, USD_PER_HOUR
+from everloop.model_file.ranking_fit import judged_ranking, lists_of_a_feature, relevance_of_labels
 from everloop.model_file.schedule import parse_schedule
 from everloop.model_file.split_fit import groups_of_a_feature, keys_of_the_split, learners_of_held_groups
 from everloop.model_file.tiers import tier_misfits
@@ -443,6 +444,9 @@ WHOLE_RULES: tuple[Rule, ...] = (
     _windows,
     _unlearned_standing_set,
     keys_of_the_split,
+    lists_of_a_feature,
+    relevance_of_labels,
+    judged_ranking,
     groups_of_a_feature,
     learners_of_held_groups,
     _comparable_rows,

@@ -32,6 +32,19 @@ class MoneyGate(Section):
     baseline_margin: float = Field(default=0.0, ge=0)
 
 
+class GateRanking(Section):
+    """What a candidate must show in the order of rows as well, by ``metric`` over the lists of ``problem.ranking``.
+
+    List by list, at ``gate.confidence``, it must be better than the baseline by more than ``baseline_margin``; with the
+    policy ``better`` than the champion by more than ``margin``, with ``not_worse`` not worse by more.
+    """
+
+    metric: Literal["ndcg", "map", "mrr", "precision"] = "ndcg"
+    policy: Literal["better", "not_worse"] = "not_worse"
+    margin: Fraction = 0.0
+    baseline_margin: Fraction = 0.0
+
+
 class By(Section):
     """A feature that takes rows apart: by its ``groups``, values of a category, or by the spans between ``edges`` of a
     number.
@@ -140,6 +153,7 @@ class Gate(Section):
     minimum_test_rows: int = Field(default=500, ge=30)
     absolute: list[AbsoluteThreshold] = Field(default=[])
     money: MoneyGate | None = None
+    ranking: GateRanking | None = None
     slices: GateSlices | None = None
     fairness: GateFairness | None = None
     robustness: GateRobustness | None = None

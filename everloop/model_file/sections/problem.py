@@ -8,7 +8,7 @@ from pydantic import Field, PlainValidator
 
 from everloop.evaluation.baselines import BASELINES
 from everloop.limits import UNUSABLE_CHARACTERS, hidden_in_key
-from everloop.model_file.sections.base import Criterion, Script, Section, Sentence, Text
+from everloop.model_file.sections.base import Criterion, Name, Script, Section, Sentence, Text
 from everloop.problem_types import FEWEST_CLASSES, MOST_CLASSES
 
 
@@ -50,6 +50,19 @@ class PredictionInterval(Section):
     """
 
     coverage: float = Field(ge=0.5, le=0.99)
+
+
+class Ranking(Section):
+    """Rows come in lists, and what counts is their order: a query's results, a session's items, a day's cases.
+
+    The lists are the values of the category feature ``group``, or with ``day`` the UTC days. Callers look at the first
+    ``at`` rows. A row with the label 1 is relevant; of a regression the label is the gain, and a row is relevant from
+    the label ``relevant_from`` on. See :mod:`everloop.evaluation.ranking`.
+    """
+
+    group: Name
+    at: int = Field(default=10, ge=1, le=1000)
+    relevant_from: float | None = Field(default=None, gt=0)
 
 
 class Risk(Section):
@@ -103,3 +116,4 @@ class Problem(Section):
     baseline: Baseline
     value: Value
     interval: PredictionInterval | None = None
+    ranking: Ranking | None = None

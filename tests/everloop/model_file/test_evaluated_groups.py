@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from everloop.dataset.held_groups import HeldGroups
-from tests.helpers.declarations import binary_document, declare, regression_document
+from tests.helpers.declarations import binary_document, declare, multiclass_document, regression_document
 
 GAP = {"max_selection_rate_gap": 0.1}
 
@@ -115,3 +115,36 @@ def test_a_group_that_callers_would_be_refused_for_is_refused() -> None:
     document = binary_document(**grouped())
     document["data"]["features"] = features
     assert "with its 'values'" in mistakes(document)["data.split.group"]
+
+
+RANKED: dict[str, Any] = {"problem": {"ranking": {"group": "line", "at": 5}}}
+
+
+def test_an_order_of_rows_is_declared_by_lists_or_days() -> None:
+    for group in ("line", "operator", "day"):
+        declared = declare(binary_document(problem={"ranking": {"group": group}}, gate={"ranking": {"metric": "mrr"}}))
+        assert declared.problem.ranking is not None
+        assert (declared.problem.ranking.group, declared.problem.ranking.at) == (group, 10)
+
+
+@pytest.mark.parametrize(
+    ("document", "place", "told"),
+    [
+        (binary_document(problem={"ranking": {"group": "wind"}}), "problem.ranking.group", "'day', or the name of a"),
+        (binary_document(gate={"ranking": {}}), "gate.ranking", "without problem.ranking"),
+        (
+            binary_document(problem={"ranking": {"group": "line", "relevant_from": 1.0}}),
+            "problem.ranking.relevant_from",
+            "rows with the label 1 are relevant",
+        ),
+        (regression_document(**RANKED), "data.target_min", "no gain is below 0"),
+        (
+            regression_document(**RANKED, data={"target_min": 0.0}, gate={"ranking": {"metric": "map"}}),
+            "gate.ranking.metric",
+            "'ndcg', or problem.ranking.relevant_from",
+        ),
+        (multiclass_document(**RANKED), "problem.ranking", "several classes"),
+    ],
+)
+def test_an_order_that_can_t_be_known_is_refused(document: dict[str, Any], place: str, told: str) -> None:
+    assert told in mistakes(document)[place]
