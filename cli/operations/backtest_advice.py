@@ -161,7 +161,7 @@ def _schedule_days(policy: str, shape: Shape) -> int | None:
 
 def _least_days(declaration: ModelDeclaration) -> int:
     """The shortest schedule that can be declared: each training needs a test part that its champion has not learned."""
-    return declaration.data.split.test_days if declaration.training.refit == "after_gate" else 1
+    return declaration.data.split.longest_days if declaration.training.refit == "after_gate" else 1
 
 
 def _settings(declaration: ModelDeclaration, days: int | None) -> Settings:

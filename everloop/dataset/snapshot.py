@@ -20,6 +20,7 @@ from everloop.dataset.set_rules import all_unlearned, class_violations, none_hel
 from everloop.dataset.snapshot_facts import Snapshot
 from everloop.dataset.snapshot_profile import LONGEST_SHOWN, MOST_FREQUENT
 from everloop.dataset.splits import TimeSplit, time_split
+from everloop.dataset.stratified import STRATIFIED, class_names, test_days_of
 from everloop.documents.snapshot import ColumnDocument
 from everloop.instants import format_instant
 from everloop.lake_tables import SUPERSEDED
@@ -70,7 +71,7 @@ def build_snapshot(frame: pd.DataFrame, declaration: ModelDeclaration, *, query:
     frame = frame.drop(columns=SUPERSEDED, errors="ignore")
     labelled = frame[frame["label"].notna()] if "label" in frame.columns else frame
     rows = in_lake_order(check_snapshot(labelled, declaration, as_of))
-    split = time_split(rows["time"].to_numpy(), declaration.data.split.test_days)
+    split = time_split(rows["time"].to_numpy(), _test_days(rows, declaration))
     held_groups, held = HeldGroups.of(declaration), {}
     if held_groups is not None:
         apart = held_rows(held_groups, rows[held_groups.column])
@@ -119,6 +120,19 @@ def build_snapshot(frame: pd.DataFrame, declaration: ModelDeclaration, *, query:
         held_groups=None if held_groups is None else held_groups.as_dict(),
     )
     return SnapshotParts(snapshot, rows[split.train].reset_index(drop=True), rows[split.test].reset_index(drop=True))
+
+
+def _test_days(rows: pd.DataFrame, declaration: ModelDeclaration) -> int:
+    """As declared, or as many as the rarest class needs; the rows are ordered by time."""
+    asked = declaration.data.split
+    if asked.strategy != STRATIFIED or asked.rows_of_each_class is None or not len(rows):
+        return asked.test_days
+    labels, times, reached = rows["label"].to_numpy(), rows["time"], {}
+    for place in range(len(class_names(declaration))):
+        own = np.flatnonzero(labels == place)
+        if len(own) >= asked.rows_of_each_class:
+            reached[place] = _instant(times.iloc[own[-asked.rows_of_each_class]])
+    return test_days_of(declaration, reached, _instant(times.iloc[-1]))
 
 
 _TYPES = {"f": "double", "M": "timestamp", "O": "string"}

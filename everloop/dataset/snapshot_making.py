@@ -7,7 +7,7 @@ held against the contract, split, and named by their content.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from everloop.dataset.athena import AthenaQueries
@@ -41,6 +41,7 @@ from everloop.dataset.snapshot_counts import (
 from everloop.dataset.snapshot_facts import Snapshot
 from everloop.dataset.snapshot_profile import rank_queries, read_profile, value_queries
 from everloop.dataset.standing import Period, Standing
+from everloop.dataset.stratified import STRATIFIED, reached_query, test_days_of
 from everloop.documents.snapshot import ColumnDocument, SuspectDocument
 from everloop.instants import format_instant
 from everloop.problem_types import BINARY, MULTICLASS
@@ -123,9 +124,10 @@ def describe(
     first, last = counts.first, counts.last
     if first is None or last is None:
         raise no_rows()
-    boundary = last - timedelta(days=declaration.data.split.test_days)
+    test_days = _test_days(queries, declaration, place, last)
+    boundary = last - timedelta(days=test_days)
     if first > boundary:
-        raise all_test(counts.rows, _plain(first), _plain(last), declaration.data.split.test_days)
+        raise all_test(counts.rows, _plain(first), _plain(last), test_days)
     period = None if standing is None else standing.period(boundary)
     values, ranks = value_queries(declaration, place), rank_queries(declaration, place, counts.rows)
     counted, *told = queries.all_rows([content_query(declaration, place, boundary, period), *values, *ranks])
@@ -178,6 +180,17 @@ def describe(
         standing=period,
         held_groups=None if held_groups is None else held_groups.as_dict(),
     )
+
+
+def _test_days(queries: AthenaQueries, declaration: ModelDeclaration, place: Place, last: datetime) -> int:
+    """As declared, or as many as the rarest class needs."""
+    if declaration.data.split.strategy != STRATIFIED:
+        return declaration.data.split.test_days
+    reached = {}
+    for row in queries.rows(reached_query(declaration, place)):
+        since = timedelta(milliseconds=int(row["reached"] or 0))
+        reached[int(float(row["label"] or 0))] = datetime(1970, 1, 1, tzinfo=UTC) + since
+    return test_days_of(declaration, reached, last)
 
 
 def look_for_leakage(

@@ -22,7 +22,12 @@ from everloop.model_file.partial import Partial, Rule, all_known, known, value_o
 from everloop.model_file.prices import PRICES_REGION, USD_PER_HOUR
 from everloop.model_file.ranking_fit import judged_ranking, lists_of_a_feature, relevance_of_labels
 from everloop.model_file.schedule import parse_schedule
-from everloop.model_file.split_fit import groups_of_a_feature, keys_of_the_split, learners_of_held_groups
+from everloop.model_file.split_fit import (
+    classes_to_count,
+    groups_of_a_feature,
+    keys_of_the_split,
+    learners_of_held_groups,
+)
 from everloop.model_file.tiers import tier_misfits
 from everloop.numbers_of import number_of
 from everloop.problem_types import BINARY, MULTICLASS, REGRESSION
@@ -260,7 +265,7 @@ def _comparable_rows(declaration: AllSections) -> Iterator[Misfit]:
     """
     if declaration.training.refit != "after_gate":
         return
-    retraining, test_days = declaration.retraining, declaration.data.split.test_days
+    retraining, test_days = declaration.retraining, declaration.data.split.longest_days
     cooldown, schedule = retraining.cooldown_days, retraining.schedule_days
     why = (
         f"at least {test_days}, the days of data.split.test_days: with training.refit 'after_gate' a champion has"
@@ -308,7 +313,7 @@ def _days_to_tune_on(declaration: AllSections) -> Iterator[Misfit]:
     spans = [days for days in (data.training_window_days, *(data.training_spans or ())) if days is not None]
     if tuning is None or not spans:
         return
-    taken, room = tuning.folds * tuning.fold_days, min(spans) - data.split.test_days
+    taken, room = tuning.folds * tuning.fold_days, min(spans) - data.split.longest_days
     if taken >= room:
         allowed = (
             f"with fold_days {tuning.fold_days} fewer than {room / tuning.fold_days:g}: the declared rows to learn from"
@@ -444,6 +449,7 @@ WHOLE_RULES: tuple[Rule, ...] = (
     _windows,
     _unlearned_standing_set,
     keys_of_the_split,
+    classes_to_count,
     lists_of_a_feature,
     relevance_of_labels,
     judged_ranking,

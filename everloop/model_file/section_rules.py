@@ -185,13 +185,13 @@ def _target_range_rises(data: Any) -> Iterator[Misfit]:
 
 
 def _window_beyond_the_test(data: Any) -> Iterator[Misfit]:
-    window, test = data.training_window_days, data.split.test_days
+    window, test = data.training_window_days, data.split.longest_days
     if window is not None and window <= test:
         yield Misfit(("training_window_days",), window, f"more than {test}, the days of data.split.test_days")
 
 
 def _spans_rise(data: Any) -> Iterator[Misfit]:
-    least, of = data.split.test_days, "which data.split.test_days keeps for the test"
+    least, of = data.split.longest_days, "which data.split.test_days keeps for the test"
     for index, span in known(data.training_spans or []):
         if span <= least:
             yield Misfit(("training_spans", index), span, f"more than {least}, {of}")

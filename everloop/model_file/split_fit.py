@@ -8,20 +8,41 @@ from typing import Any
 from everloop.model_file.misfit import Misfit
 from everloop.model_file.names import closest_name
 from everloop.model_file.partial import known, value_of
+from everloop.problem_types import REGRESSION
 
 _AT = ("data", "split")
+_KEYS = {
+    "group": ("grouped", "the category feature whose values are the groups, e.g. customer"),
+    "share": ("grouped", ""),
+    "rows_of_each_class": ("stratified", "how many rows of each class the test part needs, e.g. 100"),
+    "most_test_days": ("stratified", "how many days the test part may have where a class is rare"),
+}
+"""Which strategy a key is of, and what to write where it is needed."""
 
 
 def keys_of_the_split(declaration: Any) -> Iterator[Misfit]:
     """Whether the split has the keys of its strategy, and no others."""
     split = declaration.data.split
-    strategy, group = value_of(split, "strategy"), value_of(split, "group")
-    if strategy == "grouped" and group is None:
-        yield Misfit((*_AT, "group"), None, "the category feature whose values are the groups, e.g. customer")
-    if strategy == "time":
-        for key in ("group", "share"):
-            if value_of(split, key) is not None:
-                yield Misfit((*_AT, key), value_of(split, key), f"no {key!r} with the strategy 'time'")
+    strategy = value_of(split, "strategy")
+    if strategy is None:
+        return
+    for key, (own, why) in _KEYS.items():
+        found = value_of(split, key, "unknown")
+        if found is None and strategy == own and why:
+            yield Misfit((*_AT, key), None, why)
+        elif found not in (None, "unknown") and strategy != own:
+            yield Misfit((*_AT, key), found, f"no {key!r} with the strategy {strategy!r}")
+
+
+def classes_to_count(declaration: Any) -> Iterator[Misfit]:
+    """Whether there are classes, and the test part may have more days than it has at least."""
+    split = declaration.data.split
+    if value_of(split, "strategy") != "stratified":
+        return
+    if declaration.problem.type == REGRESSION:
+        yield Misfit((*_AT, "strategy"), "stratified", "another strategy: a regression has no classes")
+    if split.most_test_days is not None and split.most_test_days <= split.test_days:
+        yield Misfit((*_AT, "most_test_days"), split.most_test_days, f"more than {split.test_days}, the test_days")
 
 
 def groups_of_a_feature(declaration: Any) -> Iterator[Misfit]:

@@ -360,7 +360,7 @@ def _comparable_at(declaration: ModelDeclaration, scene: Scene) -> datetime | No
     if scene.trained_at is None:
         return None
     lag = timedelta(hours=declaration.data.label_lag_hours)
-    return scene.trained_at + timedelta(days=declaration.data.split.test_days) + lag
+    return scene.trained_at + timedelta(days=declaration.data.split.longest_days) + lag
 
 
 def _asked(windows: Windows, scene: Scene) -> Asked | None:

@@ -30,6 +30,7 @@ from everloop.dataset.snapshot_making import content_query, parts_of
 from everloop.dataset.snapshot_profile import rank_queries, value_queries
 from everloop.dataset.snapshot_query import snapshot_query
 from everloop.dataset.standing import Period
+from everloop.dataset.stratified import reached_query
 from everloop.lake_tables import DATE, FROZEN, TABLES, UNLOAD
 from everloop.model_file import ModelDeclaration
 from everloop.monitoring.fairness_query import Comparison, fairness_query
@@ -74,6 +75,14 @@ def tables(declaration: ModelDeclaration) -> dict[str, dict[str, str]]:
     return found
 
 
+def stratified(declaration: ModelDeclaration) -> ModelDeclaration:
+    """The same, with a test part that has rows of each class."""
+    split = declaration.data.split.model_copy(
+        update={"strategy": "stratified", "rows_of_each_class": 50, "most_test_days": 90}
+    )
+    return declaration.model_copy(update={"data": declaration.data.model_copy(update={"split": split})})
+
+
 def grouped(declaration: ModelDeclaration) -> ModelDeclaration:
     """The same, with groups of its first category held out."""
     split = declaration.data.split.model_copy(
@@ -106,6 +115,8 @@ def queries(declaration: ModelDeclaration) -> Iterator[tuple[str, str]]:
         yield from ((f"{name} {number}", query) for number, query in enumerate(found))
     yield "content", content_query(declaration, place, NOW)
     yield "content, a part of it standing", content_query(declaration, place, NOW, STANDING)
+    if declaration.problem.type != "regression":
+        yield "how far back a class reaches", reached_query(stratified(declaration), place)
     if declaration.data.categories:
         apart = grouped(declaration)
         yield "content, groups of it held out", content_query(apart, place, NOW, STANDING)

@@ -44,12 +44,22 @@ class Split(Section):
     ``grouped``: of these, the rows of held-out groups judge a model. The groups are the values of the category feature
     ``group``, and the ``share`` of them that is held out is the same for every version: none learns from a row of
     theirs (:mod:`everloop.dataset.held_groups`).
+
+    ``stratified``: the test part has ``rows_of_each_class`` or more. Where a class is rare it has more days, up to
+    ``most_test_days`` (:mod:`everloop.dataset.stratified`).
     """
 
-    strategy: Literal["time", "grouped"] = "time"
+    strategy: Literal["time", "grouped", "stratified"] = "time"
     test_days: Days
     group: Name | None = None
     share: float | None = Field(default=None, ge=0.05, le=0.5)
+    rows_of_each_class: int | None = Field(default=None, ge=10, le=100_000)
+    most_test_days: Days | None = None
+
+    @property
+    def longest_days(self) -> int:
+        """The most days that a test part may have."""
+        return self.test_days if self.most_test_days is None else self.most_test_days
 
 
 class Data(Section):

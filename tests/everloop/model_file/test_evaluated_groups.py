@@ -148,3 +148,31 @@ def test_an_order_of_rows_is_declared_by_lists_or_days() -> None:
 )
 def test_an_order_that_can_t_be_known_is_refused(document: dict[str, Any], place: str, told: str) -> None:
     assert told in mistakes(document)[place]
+
+
+def stratified(**changes: Any) -> dict[str, Any]:
+    split = {"strategy": "stratified", "test_days": 7, "rows_of_each_class": 50, "most_test_days": 14, **changes}
+    return {"data": {"split": split}}
+
+
+@pytest.mark.parametrize(
+    ("document", "place", "told"),
+    [
+        (binary_document(**stratified(rows_of_each_class=None)), "data.split.rows_of_each_class", "of each class"),
+        (binary_document(**stratified(most_test_days=None)), "data.split.most_test_days", "how many days"),
+        (binary_document(**stratified(most_test_days=7)), "data.split.most_test_days", "more than 7"),
+        (binary_document(**stratified(rows_of_each_class=3)), "data.split.rows_of_each_class", "10"),
+        (binary_document(**stratified(group="line")), "data.split.group", "no 'group' with the strategy 'stratified'"),
+        (binary_document(**grouped(most_test_days=9)), "data.split.most_test_days", "with the strategy 'grouped'"),
+        (regression_document(**stratified()), "data.split.strategy", "a regression has no classes"),
+        # A refit has learned the longest test part that there may be.
+        (binary_document(**stratified(most_test_days=15)), "retraining.cooldown_days", "at least 15"),
+    ],
+)
+def test_classes_that_can_t_be_counted_are_refused(document: dict[str, Any], place: str, told: str) -> None:
+    assert told in mistakes(document)[place]
+
+
+def test_a_stratified_split_is_declared() -> None:
+    assert declare(binary_document(**stratified())).data.split.longest_days == 14
+    assert declare(binary_document()).data.split.longest_days == declare(binary_document()).data.split.test_days
