@@ -1,10 +1,11 @@
 """How much processor time the prediction function's cold start and requests cost, beside a bare handler.
 
-``python -m benchmarks.cold_start [--turns 15]``. Bare means: the same model in onnxruntime with one thread, JSON read
-and written, and nothing else. All are measured in turn, and the least of the turns counts: what else the machine does
-only adds. A cold start is a fresh process, from its beginning to the first answer, with the modules' compiled caches
-and without them; a request is one of a process that answers already. Reads of the artefact come from this disk, and
-the captured rows go nowhere: no network is measured.
+``python -m benchmarks.cold_start [--turns 15] [--flights .cache/flight_delay.parquet]``. With the flights (``make
+loop`` writes the file) the worked example's model is trained on the first two months and measured too. Bare means: the
+same model in onnxruntime with one thread, JSON read and written, and nothing else. All are measured in turn, and the
+least of the turns counts: what else the machine does only adds. A cold start is a fresh process, from its beginning to
+the first answer, with the modules' compiled caches and without them; a request is one of a process that answers
+already. Reads of the artefact come from this disk, and the captured rows go nowhere: no network is measured.
 """
 
 from __future__ import annotations
@@ -19,9 +20,14 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from tests.helpers.artifacts import MODEL, PREFIX, StoredArtifact, row
+import numpy as np
+
+from everloop.serving.contract import ServingContract
+from tests.helpers.artifacts import PREFIX, StoredArtifact, row, small_contract, small_model
 from tests.helpers.http_events import http_event
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -81,14 +87,64 @@ for count in %r:
 """The time that a tenth of the answers stay below: the first ones, and those that something interrupts, are slower."""
 
 
-def main(turns: int) -> None:
+@dataclass(frozen=True)
+class Measured:
+    """A model, and rows that it is asked for."""
+
+    contract: ServingContract
+    model: bytes
+    rows: list[dict[str, object]]
+
+
+def tiny() -> Measured:
+    """A linear model of two numbers and three categories."""
+    return Measured(small_contract(), small_model(), [row(f"t{number}") for number in range(max(ROWS))])
+
+
+def flights(data: Path) -> Measured:
+    """The worked example's model, of the first two months; asked for the flights after them."""
+    import pandas as pd
+
+    from everloop.model_file.reader import read_model_file
+    from everloop.training.contract import build_contract
+    from everloop.training.onnx_export.convert import export_onnx
+    from everloop.training.onnx_export.inputs import ModelInputs
+
+    declaration = read_model_file(ROOT / "models/flight_delay/model.yaml")
+    table = pd.read_parquet(data)
+    until = table[declaration.data.time].min() + pd.Timedelta(days=60)
+    known = table[declaration.data.time] < until
+    numbers = tuple(f.name for f in declaration.data.numbers)
+    categories = tuple(f.name for f in declaration.data.categories)
+    features = table.loc[known, [*numbers, *categories]]
+    code: dict[str, Any] = {}
+    exec((ROOT / "models/flight_delay/train.py").read_text(encoding="utf-8"), code)
+    outcomes = table.loc[known, declaration.data.target].to_numpy()
+    rows_known = ~np.isnan(outcomes)
+    parameters = declaration.training.parameters
+    fitted = code["train"](features[rows_known], outcomes[rows_known].astype(int), seed=7, parameters=parameters)
+    inputs = ModelInputs(columns=tuple(features.columns), numbers=numbers, categories=categories)
+    model = export_onnx(fitted, inputs, declaration.problem.type).SerializeToString()
+    columns = [declaration.data.key, *numbers, *categories]
+    asked = json.loads(table.loc[~known, columns].head(max(ROWS)).to_json(orient="records", double_precision=15))
+    return Measured(build_contract(declaration, features, inputs), model, asked)
+
+
+def main(turns: int, data: Path | None) -> None:
     """Print the ratios."""
+    for name, measured in (("tiny", tiny()), *([("flights", flights(data))] if data else ())):
+        print(f"\n{name}: {len(measured.model):,} bytes of model\n")
+        compare(measured, turns)
+
+
+def compare(measured: Measured, turns: int) -> None:
+    """Print the ratios of one model."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        artifact = _written(folder)
+        artifact = _written(folder, measured)
         contract = artifact.contract
         names = tuple(tuple(field.name for field in fields) for fields in (contract.numbers, contract.categories))
-        bare, ours = BARE % (names,), OURS % (MODEL, PREFIX, artifact.manifest_sha256)
+        bare, ours = BARE % (names,), OURS % (measured.contract.model, PREFIX, artifact.manifest_sha256)
         kinds = {"bare handler": (bare, True), "prediction function": (ours, True)}
         kinds |= {f"{name}, no caches": (code, False) for name, (code, _) in kinds.items()}
         caches = _caches_of_the_standard_library(folder, bare + ONCE, ours + ONCE)
@@ -110,13 +166,13 @@ def main(turns: int) -> None:
         print(f"| {count} | {without:.0f} | {own:.0f} | {own / without:.2f} |")
 
 
-def _written(folder: Path) -> StoredArtifact:
-    artifact = StoredArtifact()
+def _written(folder: Path, measured: Measured) -> StoredArtifact:
+    artifact = StoredArtifact(measured.contract, measured.model)
     for key, data in artifact.objects.items():
         (folder / key.removeprefix(PREFIX)).write_bytes(data)
     for count in ROWS:
-        body = {"instances": [row(f"t{number}") for number in range(count)]}
-        event = http_event(body, path=f"/models/{MODEL}/predictions")
+        body = {"instances": measured.rows[:count]}
+        event = http_event(body, path=f"/models/{measured.contract.model}/predictions")
         (folder / f"{count}.json").write_text(json.dumps(event), encoding="utf-8")
     return artifact
 
@@ -156,4 +212,6 @@ def _run(code: str, folder: Path, variables: dict[str, str]) -> subprocess.Compl
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--turns", type=int, default=15, help="how often each is measured")
-    main(parser.parse_args().turns)
+    parser.add_argument("--flights", type=Path, help="the file of flights, whose model is measured too")
+    options = parser.parse_args()
+    main(options.turns, options.flights)

@@ -71,6 +71,7 @@ def start(
         from everloop.serving.capture import CaptureWriter
         from everloop.serving.declared import declared_fallback, declared_features
         from everloop.serving.service import PredictionService
+        from everloop.serving.typed_rows import TypedReader  # noqa: F401  # asked for later, when none can say so
     except ModuleNotFoundError as error:
         raise CommandError(f"the package {error.name} is missing", INSTALL) from error
     artifact = _artifact(chosen)

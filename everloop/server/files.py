@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from everloop.limits import largest_file
-from everloop.serving.capture import Record, RecordFailure, encode_record
+from everloop.serving.capture import Line, Record, RecordFailure, encode_record
 from everloop.serving.exceptions import ArtifactRefusedError
 
 
@@ -42,10 +42,10 @@ class FileWriter:
     def __init__(self, file: Path) -> None:
         self._stream = file.open("ab", buffering=0)
 
-    def write(self, records: Sequence[Record]) -> list[RecordFailure]:
+    def write(self, records: Sequence[Record | Line]) -> list[RecordFailure]:
         """Append; a disk that takes nothing gives the records back."""
         try:
             self._stream.write(b"".join(map(encode_record, records)))
         except OSError as error:
-            return [RecordFailure(record, f"{error.strerror}") for record in records]
+            return [RecordFailure.of(record, f"{error.strerror}") for record in records]
         return []

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from everloop.exceptions import TerminalError
-from everloop.serving.capture import Record, RecordFailure, RecordWriter
+from everloop.serving.capture import Line, Record, RecordFailure, RecordWriter
 
 PREFIX = "/2020-01-01/extension"
 RUNTIME_API = "AWS_LAMBDA_RUNTIME_API"
@@ -117,7 +117,7 @@ class Answered:
 
     request_id: str
     epoch_ms: int
-    records: list[Sequence[Record]] = field(default_factory=list)
+    records: list[Sequence[Record | Line]] = field(default_factory=list)
 
 
 class AfterAnswer:
@@ -135,10 +135,10 @@ class AfterAnswer:
         self, writer: RecordWriter, lost: Callable[[list[RecordFailure], int], None], deadline: Deadline
     ) -> None:
         self._writer, self._lost, self._deadline = writer, lost, deadline
-        self._kept: list[Sequence[Record]] = []
+        self._kept: list[Sequence[Record | Line]] = []
         self._answered: queue.SimpleQueue[Answered] = queue.SimpleQueue()
 
-    def write(self, records: Sequence[Record]) -> list[RecordFailure]:
+    def write(self, records: Sequence[Record | Line]) -> list[RecordFailure]:
         """Keep the rows of the request under way. Nothing is known to be lost yet."""
         self._kept.append(records)
         return []
@@ -165,7 +165,7 @@ class AfterAnswer:
             try:
                 failures = self._writer.write(records)
             except Exception as error:  # whatever it is, the rows must not be silently gone
-                failures = [RecordFailure(record, f"{type(error).__name__}: {error}") for record in records]
+                failures = [RecordFailure.of(record, f"{type(error).__name__}: {error}") for record in records]
             if failures:
                 self._lost(failures, answered.epoch_ms)
 

@@ -23,7 +23,7 @@ from everloop.serving.exceptions import (
     ManifestFormatError,
     ScorerError,
 )
-from everloop.serving.request import Rows
+from everloop.serving.rows import Rows
 from everloop.serving.scorer import Scorer
 from everloop.serving.scores import Scores
 from everloop.shown import listed

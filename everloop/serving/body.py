@@ -41,8 +41,11 @@ def read_body(
         encoding other than gzip and deflate; ``malformed_json`` when the body is not what they say; ``too_large``
         above 1 MiB, as sent or uncompressed: no more than that is ever uncompressed.
     """
-    _require_type(headers.get("content-type", ""), taken)
-    encodings = _encodings(headers.get("content-encoding", ""))
+    content_type, encoding = headers.get("content-type", ""), headers.get("content-encoding", "")
+    # What nearly every caller sends needs no look.
+    if content_type != JSON or JSON not in taken:
+        _require_type(content_type, taken)
+    encodings = _encodings(encoding) if encoding else []
     data = decode_body(body, is_base64=is_base64)
     return _inflate(data, encodings[0]) if encodings else data
 

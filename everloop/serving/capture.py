@@ -11,11 +11,14 @@ from typing import Any, Protocol
 
 from everloop.problem_types import REGRESSION
 from everloop.serving.contract import ServingContract
-from everloop.serving.request import Rows
 from everloop.serving.response import decisions, prediction_id
+from everloop.serving.rows import Rows
 from everloop.serving.scores import Bounds, Scores
 
 Record = dict[str, object]
+
+Line = bytes
+"""A record that is written already, as :func:`encode_record` does."""
 
 CAPTURE_FALLBACK = "capture_fallback"
 """The message of the log line that has a row which the stream did not take, as ``record``."""
@@ -32,10 +35,15 @@ class RecordFailure:
     record: Record
     reason: str
 
+    @classmethod
+    def of(cls, record: Record | Line, reason: str) -> RecordFailure:
+        """The failure of a record, written already or not."""
+        return cls(json.loads(record) if isinstance(record, bytes) else record, reason)
+
 
 def lake_timestamp(instant: datetime) -> str:
     """An instant as the lake's tables read it: UTC, milliseconds, no zone."""
-    return instant.astimezone(UTC).replace(tzinfo=None).isoformat(sep=" ", timespec="milliseconds")
+    return instant.astimezone(UTC).isoformat(sep=" ", timespec="milliseconds").removesuffix("+00:00")
 
 
 def capture_records(
@@ -66,33 +74,14 @@ def capture_records(
     """
     number_names = [f.name for f in contract.numbers]
     category_names = [f.name for f in contract.categories]
-    values = decisions(contract, scores)
     numbers, categories = rows.num.tolist(), rows.cat.tolist()
-    probabilities, raw = scores.served.tolist(), scores.raw.tolist()
-    every: list[Record] = [{} for _ in raw]
-    if contract.is_multiclass:
-        every = [{"probabilities": row} for row in probabilities]
-        probabilities = raw = [row[int(place)] for row, place in zip(probabilities, values, strict=True)]
-    # A key that is left out is null in the lake.
-    bounds: list[Record] = [{} for _ in raw] if scores.bounds is None else _bounds(scores.bounds)
-    common = {
-        "request_id": request_id,
-        "version": version,
-        "time": lake_timestamp(at),
-        "latency_ms": latency_ms,
-        "calibration_sha256": scores.calibration_sha256,
-        **({} if scores.fallback is None else {"fallback": scores.fallback}),
-    }
+    outputs = _outputs(contract, scores, request_id)
+    common = _common(scores, version, request_id, at, latency_ms)
     return [
         {
-            "prediction_id": prediction_id(request_id, i),
             **common,
             "key": key,
-            "prediction": float(values[i]),
-            "probability": None if contract.problem_type == REGRESSION else probabilities[i],
-            "raw_score": raw[i],
-            **every[i],
-            **bounds[i],
+            **outputs[i],
             # NaN is the one number that differs from itself, and it is null in the lake.
             **{name: v if v == v else None for name, v in zip(number_names, numbers[i], strict=True)},
             **{name: v or None for name, v in zip(category_names, categories[i], strict=True)},
@@ -102,20 +91,80 @@ def capture_records(
     ]
 
 
+def captured(
+    contract: ServingContract,
+    rows: Rows,
+    scores: Scores,
+    *,
+    version: int | None,
+    request_id: str,
+    at: datetime,
+    latency_ms: float,
+) -> Sequence[Record | Line]:
+    """The records of :func:`capture_records`; of rows that are ``written`` as lines, with no object made between."""
+    if rows.written is None:
+        return capture_records(
+            contract, rows, scores, version=version, request_id=request_id, at=at, latency_ms=latency_ms
+        )
+    common = _common(scores, version, request_id, at, latency_ms)
+    (shared, *outputs), inputs = rows.written([common, *_outputs(contract, scores, request_id)])
+    between = b',%b,"key":' % shared[1:-1]
+    return [b"%b%b%b\n" % (own[:-1], between, row) for own, row in zip(outputs, inputs, strict=True)]
+
+
+def _common(scores: Scores, version: int | None, request_id: str, at: datetime, latency_ms: float) -> Record:
+    """What all rows of a request have alike."""
+    return {
+        "request_id": request_id,
+        "version": version,
+        "time": lake_timestamp(at),
+        "latency_ms": latency_ms,
+        "calibration_sha256": scores.calibration_sha256,
+        **({} if scores.fallback is None else {"fallback": scores.fallback}),
+    }
+
+
+def _outputs(contract: ServingContract, scores: Scores, request_id: str) -> list[Record]:
+    """What was answered to each row."""
+    values = decisions(contract, scores)
+    probabilities, raw = scores.served.tolist(), scores.raw.tolist()
+    more: list[Record] | None = None
+    if contract.is_multiclass:
+        more = [{"probabilities": row} for row in probabilities]
+        probabilities = raw = [row[int(place)] for row, place in zip(probabilities, values, strict=True)]
+    if contract.problem_type == REGRESSION:
+        probabilities = [None] * len(raw)
+    outputs: list[Record] = [
+        {
+            "prediction_id": prediction_id(request_id, i),
+            "prediction": float(value),
+            "probability": probability,
+            "raw_score": score,
+        }
+        for i, (value, probability, score) in enumerate(zip(values, probabilities, raw, strict=True))
+    ]
+    # A key that is left out is null in the lake.
+    if scores.bounds is not None:
+        more = _bounds(scores.bounds)
+    return outputs if more is None else [one | other for one, other in zip(outputs, more, strict=True)]
+
+
 def _bounds(bounds: Bounds) -> list[Record]:
     pairs = zip(bounds.low.tolist(), bounds.high.tolist(), strict=True)
     return [{"prediction_low": low, "prediction_high": high} for low, high in pairs]
 
 
-def encode_record(record: Record) -> bytes:
+def encode_record(record: Record | Line) -> Line:
     """A record as one JSON line, in UTF-8: escapes would make up to three times as much of it."""
+    if isinstance(record, bytes):
+        return record
     return json.dumps(record, separators=(",", ":"), allow_nan=False, ensure_ascii=False).encode() + b"\n"
 
 
 class RecordWriter(Protocol):
     """Where captured rows go."""
 
-    def write(self, records: Sequence[Record]) -> list[RecordFailure]:
+    def write(self, records: Sequence[Record | Line]) -> list[RecordFailure]:
         """Keep ``records``, and return those that were not taken. Never raises for trouble of its own."""
         ...
 
@@ -154,7 +203,7 @@ class CaptureWriter:
         self._pause_seconds = pause_seconds
         self._sleep = sleep
 
-    def write(self, records: Sequence[Record]) -> list[RecordFailure]:
+    def write(self, records: Sequence[Record | Line]) -> list[RecordFailure]:
         """Put ``records``, and return those that did not arrive.
 
         Never raises for a stream that fails: the caller has an answer to give, and keeps the failures
@@ -165,19 +214,19 @@ class CaptureWriter:
             failures.extend(self._write_batch(batch))
         return failures
 
-    def _write_batch(self, batch: list[tuple[Record, bytes]]) -> list[RecordFailure]:
+    def _write_batch(self, batch: list[tuple[Record | Line, Line]]) -> list[RecordFailure]:
         for attempt in range(self._attempts):
             if attempt:
                 self._sleep(self._pause_seconds * 2 ** (attempt - 1))
             refused = self._put(batch)
             if isinstance(refused, str):
-                return [RecordFailure(record, refused) for record, _ in batch]
+                return [RecordFailure.of(record, refused) for record, _ in batch]
             if not refused:
                 return []
             batch, reasons = [batch[i] for i in refused], list(refused.values())
-        return [RecordFailure(record, reason) for (record, _), reason in zip(batch, reasons, strict=True)]
+        return [RecordFailure.of(record, reason) for (record, _), reason in zip(batch, reasons, strict=True)]
 
-    def _put(self, batch: list[tuple[Record, bytes]]) -> dict[int, str] | str:
+    def _put(self, batch: list[tuple[Record | Line, Line]]) -> dict[int, str] | str:
         """Reasons by position of what was refused, or one reason why the whole call failed."""
         if not self._has_time():
             return "no time is left before the function's timeout"
@@ -196,8 +245,8 @@ class CaptureWriter:
         }
 
 
-def _batches(records: Sequence[Record]) -> Iterator[list[tuple[Record, bytes]]]:
-    batch: list[tuple[Record, bytes]] = []
+def _batches(records: Sequence[Record | Line]) -> Iterator[list[tuple[Record | Line, Line]]]:
+    batch: list[tuple[Record | Line, Line]] = []
     size = 0
     for record in records:
         data = encode_record(record)

@@ -23,7 +23,7 @@ from everloop.serving.artifact import Artifact, verified_manifest
 from everloop.serving.contract import CategoryField, NumberField, ServingContract
 from everloop.serving.declared import Declared, DeclaredFallback, declared_features
 from everloop.serving.exceptions import ArtifactRefusedError, NoScoreError
-from everloop.serving.request import Rows
+from everloop.serving.rows import Rows
 from everloop.serving.scorer import Scorer
 from everloop.serving.scores import Scores
 

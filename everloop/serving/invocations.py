@@ -22,6 +22,7 @@ from everloop.serving.exchange import JSON, Reply, json_reply
 from everloop.serving.protocols import ServedModel
 from everloop.serving.request import LONGEST_NAME, kind_of, parse_json
 from everloop.serving.response import PROBABILITIES, STATUS_OF_CODE, about_scores, output_rows, outputs
+from everloop.serving.rows import Rows
 from everloop.serving.scores import Scores
 from everloop.shown import shortened, shown
 
@@ -44,13 +45,16 @@ _UNNAMED = "features"
 """The field of a row that gives its values without names."""
 
 
-def rows_of_document(body: bytes, served: ServedModel) -> list[object]:
+def rows_of_document(body: bytes, served: ServedModel) -> list[object] | Rows:
     """The rows of a JSON document of one of the :data:`FORMS`.
 
     Raises
     ------
     RequestError
     """
+    read = served.parser.rows_of_body(body)
+    if read is not None:
+        return read
     document = parse_json(body)
     if not isinstance(document, dict):
         raise RequestError("wrong_type", f"the body is {kind_of(document)}; send an object with one of {_forms()}")
@@ -137,7 +141,7 @@ def answer(served: ServedModel, scores: Scores, request_id: str, media: str, *, 
     """
     contract = served.contract
     if media == JSON:
-        return json_reply(
+        return served.reply(
             {
                 "predictions": output_rows(contract, scores, request_id),
                 "model": contract.model,

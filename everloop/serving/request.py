@@ -5,9 +5,9 @@ from __future__ import annotations
 import base64
 import binascii
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,7 +16,11 @@ from everloop.limits import UNUSABLE_CHARACTERS, shows_nothing
 from everloop.row_key import KeyRefusedError, row_key
 from everloop.serving.contract import CategoryField, NumberField, ServingContract
 from everloop.serving.exceptions import RequestError
+from everloop.serving.rows import Rows
 from everloop.shown import shortened
+
+if TYPE_CHECKING:
+    from everloop.serving.typed_rows import TypedReader
 
 MAX_BODY_BYTES = 1024 * 1024
 """Largest request body, decoded."""
@@ -25,35 +29,6 @@ GZIP_BEGINS = b"\x1f\x8b"
 
 LONGEST_NAME = 64
 """Characters of a caller's field name that an answer repeats."""
-
-
-@dataclass(frozen=True)
-class Rows:
-    """The rows of a valid request, as the model takes them.
-
-    Attributes
-    ----------
-    keys : list of str
-        The caller's key of each row.
-    num : float64 array, shape (rows, number features)
-        NaN is missing.
-    cat : object array of str, shape (rows, category features)
-        The empty string is missing.
-    unseen : dict of str to int
-        How often each category feature had a value that training never saw; features without any are left out.
-    unused : list of dict
-        Each row's values of declared features that this version does not use, for the lake; None is missing. Empty
-        where there are no such features.
-    """
-
-    keys: list[str]
-    num: np.ndarray
-    cat: np.ndarray
-    unseen: dict[str, int] = field(default_factory=dict)
-    unused: list[dict[str, float | str | None]] = field(default_factory=list)
-
-    def __len__(self) -> int:
-        return len(self.keys)
 
 
 def decode_body(body: str | bytes | None, *, is_base64: bool) -> bytes:
@@ -149,8 +124,33 @@ class RequestParser:
         self.numbers = frozenset(f.name for f in (*used, *self._unused) if isinstance(f, NumberField))
         categories = (f for f in (*used, *self._unused) if isinstance(f, CategoryField))
         self._seen = {f.name: frozenset(f.values) for f in categories}
+        self._typed: TypedReader | None = None
 
-    def rows(self, instances: Sequence[object]) -> Rows:
+    def compile(self) -> None:
+        """From now on read rows by compiled code where they are right: the same rows, in a fraction of the time.
+
+        What it needs takes about as long to import as a hundred requests take, so a first answer does not wait for it.
+        """
+        from everloop.serving.typed_rows import TypedReader
+
+        with suppress(ValueError):  # a name that the compiled code can't have
+            self._typed = TypedReader(self.contract, self._unused, self._check_category)
+
+    @property
+    def is_compiled(self) -> bool:
+        """Whether rows are read by compiled code where they are right."""
+        return self._typed is not None
+
+    def rows_of_body(self, body: bytes) -> Rows | None:
+        """The rows of the native protocol's document, where all is right with it and the parser is compiled."""
+        return None if self._typed is None else self._typed.of_body(body)
+
+    @property
+    def encode(self) -> Callable[[object], bytes] | None:
+        """Writes answers, where the parser is compiled; None where it is not."""
+        return None if self._typed is None else self._typed.encode
+
+    def rows(self, instances: Sequence[object] | Rows) -> Rows:
         """The rows that a protocol read out of a request's body.
 
         Raises
@@ -158,6 +158,12 @@ class RequestParser:
         RequestError
             At the first thing wrong, in the order of the rows and, in a row, of the contract's columns.
         """
+        if isinstance(instances, Rows):
+            return instances
+        read = None if self._typed is None else self._typed.of_objects(instances)
+        return self._field_by_field(instances) if read is None else read
+
+    def _field_by_field(self, instances: Sequence[object]) -> Rows:
         # Each protocol says so in its own words. None goes past what the function has time and room for.
         if not 0 < len(instances) <= self.contract.max_rows:
             raise RequestError(
@@ -191,6 +197,12 @@ class RequestParser:
             unseen=unseen,
             unused=unused,
         )
+
+    def _check_category(self, text: str, spec: CategoryField) -> None:
+        """Raise for a text that the feature does not take, as :meth:`rows` does."""
+        _category(text, spec, 0)
+        if text not in self._seen[spec.name]:
+            _refuse_unseen_if_declared(text, spec, 0)
 
     def _unused_value(self, value: Any, spec: NumberField | CategoryField, index: int) -> float | str | None:
         """Held against the declaration all the same: a later version is trained on what the lake has."""

@@ -93,8 +93,8 @@ def decide(contract: ServingContract, scores: np.ndarray) -> list[int] | list[fl
         places: list[int] = scores.argmax(axis=1).tolist()
         return places
     if contract.is_classification:
-        labels: list[int] = (scores >= contract.threshold).astype(int).tolist()
-        return labels
+        threshold = contract.threshold
+        return [1 if score >= threshold else 0 for score in scores.tolist()]
     values: list[float] = scores.tolist()
     return values
 
@@ -141,7 +141,8 @@ def _of_classes(contract: ServingContract, scores: Scores, request_id: str) -> d
 def output_rows(contract: ServingContract, scores: Scores, request_id: str) -> list[dict[str, object]]:
     """The same, an object a row."""
     columns = outputs(contract, scores, request_id)
-    return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+    names = tuple(columns)
+    return [dict(zip(names, values, strict=True)) for values in zip(*columns.values(), strict=True)]
 
 
 def about_scores(scores: Scores) -> dict[str, object]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -41,6 +42,7 @@ class Scorer:
         self._session = session
         self._is_probability = contract.is_classification or contract.is_multiclass
         self._classes = len(contract.classes)
+        self._range = (0.0, 1.0) if self._is_probability else (-sys.float_info.max, sys.float_info.max)
         self._widths = _widths(contract)
         self._check_signature()
 
@@ -91,8 +93,11 @@ class Scorer:
             When an array has another type or shape.
         """
         scores = self._run(num, cat)
-        usable = self._usable(scores)
-        if not usable.all():
+        # For the few rows of a request Python compares faster than numpy, which has a price for each call.
+        low, high = self._range
+        right = not self._classes and all(low <= score <= high for score in scores.tolist())
+        usable = None if right else self._usable(scores)
+        if usable is not None and not usable.all():
             rows = tuple(np.flatnonzero(~usable).tolist())
             wanted = "a probability" if self._is_probability else "a finite number"
             if self._classes:
@@ -113,10 +118,7 @@ class Scorer:
         if num.shape[0] != cat.shape[0]:
             raise ScorerError(f"{num.shape[0]} rows of numbers, {cat.shape[0]} of categories")
         feed = {}
-        for name, (array, kind) in {
-            NUMBERS_INPUT: (num, "numbers"),
-            CATEGORIES_INPUT: (cat, "categories"),
-        }.items():
+        for name, array, kind in ((NUMBERS_INPUT, num, "numbers"), (CATEGORIES_INPUT, cat, "categories")):
             width = self._widths.get(name, 0)
             if array.ndim != 2 or array.shape[1] != width:
                 raise ScorerError(f"the {kind} have shape {array.shape}, not (rows, {width})")

@@ -11,7 +11,7 @@ from everloop.emf import MetricValue
 from everloop.names import REQUESTS_REFUSED
 from everloop.serving.artifact import Artifact
 from everloop.serving.body import read_body
-from everloop.serving.capture import RecordFailure, RecordWriter, capture_records
+from everloop.serving.capture import RecordFailure, RecordWriter, captured
 from everloop.serving.contract import CategoryField, NumberField, ServingContract
 from everloop.serving.exceptions import ArtifactRefusedError, NoChampionError, NoScoreError, RequestError
 from everloop.serving.exchange import HttpRequest, Reply, json_reply
@@ -24,8 +24,9 @@ from everloop.serving.protocols import (
     protocol_at,
     refuse_method,
 )
-from everloop.serving.request import RequestParser, Rows
+from everloop.serving.request import RequestParser
 from everloop.serving.response import CONTRACT_CODES, CUSTOM_ATTRIBUTES, FALLBACK_HEADER, STATUS_OF_CODE
+from everloop.serving.rows import Rows
 from everloop.serving.scores import Scores
 from everloop.serving.unusable import score_rows
 
@@ -155,6 +156,7 @@ class PredictionService:
         self._fallback = fallback
         self._score = score_rows if fallback is None else fallback.scoring(score_rows)
         self._loaded: tuple[Artifact, ServedModel] | None = None
+        self._settled = False
 
     def answer(self, path: str, request: HttpRequest, *, request_id: str, at: datetime, unseen: bool = False) -> Answer:
         """Answer a request that arrived ``at``, by the protocol that ``path`` belongs to.
@@ -168,7 +170,9 @@ class PredictionService:
         """
         started = self._timer()
         name, rest = protocol_at(path)
-        protocol, request = PROTOCOLS.load(name), replace(request, path=rest)
+        protocol = PROTOCOLS.load(name)
+        if request.path != rest:
+            request = replace(request, path=rest)
         asked = _Asked(protocol, request, request_id, at, unseen, started)
         fallback = None
         try:
@@ -206,7 +210,7 @@ class PredictionService:
         """The rows are captured as answered by ``version``."""
         lost: list[RecordFailure] = []
         if self._writer is not None and not asked.unseen:
-            records = capture_records(
+            records = captured(
                 contract,
                 rows,
                 scores,
@@ -225,6 +229,12 @@ class PredictionService:
         rare = {"UnseenCategories": sum(rows.unseen.values()), "CaptureFallback": len(lost)}
         metrics += [MetricValue(name, count) for name, count in rare.items() if count]
         return Answer(200, reply, metrics, lost)
+
+    def settle(self) -> None:
+        """Make ready for many requests, once one is answered: what that takes would have delayed its answer."""
+        if self._loaded is not None and not self._settled:
+            self._settled = True
+            self._loaded[1].parser.compile()
 
     def _fall_back(self, fallback: Fallback, asked: _Asked, error: Exception, failure: Answer | None) -> Answer:
         """The fallback's answer to what the model failed on; where it has none either, the model's failure.
@@ -268,7 +278,9 @@ class PredictionService:
         return json_reply(openapi_document(served.contract, served.version))
 
     def _served(self) -> tuple[Artifact, ServedModel]:
-        if self._loaded is None:
+        if self._loaded is not None:
+            self.settle()
+        else:
             artifact = self._load()
             parser = RequestParser(artifact.contract, self._declared)
             self._loaded = artifact, ServedModel(artifact.manifest.version, parser)

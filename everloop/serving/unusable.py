@@ -13,7 +13,7 @@ import numpy as np
 
 from everloop.serving.contract import CategoryField, NumberField, ServingContract
 from everloop.serving.exceptions import NoScoreError, RequestError, UnusableScoreError
-from everloop.serving.request import Rows
+from everloop.serving.rows import Rows
 from everloop.serving.scorer import Scorer
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -38,6 +39,9 @@ if TYPE_CHECKING:
 
 DIMENSION_SETS = (("model",), ("model", "lambda_version"))
 BY_CAUSE = (*DIMENSION_SETS, ("model", "lambda_version", "cause"))
+
+TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+"""The caller's own trace, as W3C's Trace Context writes it (https://www.w3.org/TR/trace-context/)."""
 
 # Registered while the function initialises: afterwards Lambda takes no extension.
 _EXTENSION = registered(os.environ, "everloop-capture")
@@ -95,7 +99,7 @@ class Predictor:
         self._environment = environment
         self._base = ModelNames(environment.model).path("")
         self._s3 = s3_client
-        self._lambda_version, self._epoch_ms, self._request_id = "", 0, ""
+        self._lambda_version, self._epoch_ms, self._request_id, self._traceparent = "", 0, "", ""
         stream = environment.predictions_stream
         writer: RecordWriter
         if deadline is None:
@@ -103,18 +107,19 @@ class Predictor:
         else:
             direct = CaptureWriter(firehose_client, stream, has_time=deadline.has_time)
             self._after = writer = AfterAnswer(direct, self._lost, deadline)
-        self._service: PredictionService | PassingOn = passing_on or PredictionService(
-            environment.model, self._load, writer, time.perf_counter, declared, fallback
-        )
+        own = PredictionService(environment.model, self._load, writer, time.perf_counter, declared, fallback)
+        self._service: PredictionService | PassingOn = passing_on or own
+        self._settle = own.settle
 
     def finish(self, invocation: Invocation) -> None:
-        """Write the rows of a request once it is answered; nothing to do where they were written before."""
+        """Write the rows of a request once it is answered, where they were not written before; then make ready."""
         if self._after is not None:
             self._after.finish(invocation)
+        self._settle()
 
     def handle(self, event: Mapping[str, Any], lambda_version: str, lambda_request_id: str = "") -> HttpResponse:
         """Answer an HTTP API event; log and count what happened."""
-        self._lambda_version, self._epoch_ms, self._request_id = lambda_version, 0, ""
+        self._lambda_version, self._epoch_ms, self._request_id, self._traceparent = lambda_version, 0, "", ""
         try:
             return self._answer(event, lambda_version)
         finally:
@@ -124,18 +129,23 @@ class Predictor:
     def _answer(self, event: Mapping[str, Any], lambda_version: str) -> HttpResponse:
         request, unseen = event["requestContext"], event.get(UNSEEN) is True
         epoch_ms = self._epoch_ms = int(request["timeEpoch"])
-        self._request_id = request["requestId"]
+        request_id = self._request_id = request["requestId"]
+        headers = event.get("headers") or {}
+        # A header is whatever a caller likes to send: nothing else of it than this gets into a log.
+        traceparent = headers.get("traceparent", "")
+        self._traceparent = traceparent if traceparent and TRACEPARENT.fullmatch(traceparent) else ""
+        at = from_epoch_ms(epoch_ms)
         try:
             answer = self._service.answer(
                 self._path(event),
                 HttpRequest(
                     method=request["http"]["method"],
-                    headers=event.get("headers") or {},
+                    headers=headers,
                     body=event.get("body"),
                     is_base64=bool(event.get("isBase64Encoded")),
                 ),
-                request_id=request["requestId"],
-                at=from_epoch_ms(epoch_ms),
+                request_id=request_id,
+                at=at,
                 unseen=unseen,
             )
         except Exception:
@@ -143,7 +153,8 @@ class Predictor:
             if not unseen:
                 self._count([MetricValue(SERVER_ERRORS, 1)], epoch_ms, lambda_version)
             raise
-        self._log(answer, request["requestId"], from_epoch_ms(epoch_ms))
+        if answer.is_faulty:
+            self._log(answer, request_id, at)
         if unseen:
             return http_reply(answer.status, answer.reply)
         counted = [MetricValue(SERVER_ERRORS, int(answer.is_models_failure)), *answer.metrics]
@@ -227,6 +238,8 @@ class Predictor:
             dimensions |= {"cause": cause}
         # What is in no set of dimensions is a property: found in the log, and counted as no metric.
         dimensions |= {"request_id": self._request_id, "trace_id": os.environ.get("_X_AMZN_TRACE_ID", "")}
+        if self._traceparent:
+            dimensions["traceparent"] = self._traceparent
         line = emf_line(
             metrics,
             dimensions=dimensions,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from everloop.serving.exchange import HttpRequest
 from everloop.serving.protocols import ServedModel
 from everloop.serving.protocols.predictions import PROTOCOL
-from everloop.serving.request import RequestParser, Rows
+from everloop.serving.request import RequestParser
+from everloop.serving.rows import Rows
 
 
 def rows_in_body(parser: RequestParser, body: bytes) -> Rows:

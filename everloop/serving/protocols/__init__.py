@@ -10,18 +10,20 @@ answering does not need.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from everloop.seams import Seam
 from everloop.serving.exceptions import RequestError
+from everloop.serving.exchange import Reply, json_reply
 from everloop.shown import shortened
 
 if TYPE_CHECKING:
     from everloop.serving.contract import ServingContract
-    from everloop.serving.exchange import HttpRequest, Reply
+    from everloop.serving.exchange import HttpRequest
     from everloop.serving.request import RequestParser
+    from everloop.serving.rows import Rows
     from everloop.serving.scores import Scores
 
 
@@ -37,13 +39,18 @@ class ServedModel:
         """The version's contract."""
         return self.parser.contract
 
+    def reply(self, document: Mapping[str, object]) -> Reply:
+        """An answer with predictions as JSON; all its numbers are finite."""
+        encode = self.parser.encode
+        return json_reply(document) if encode is None else Reply(encode(document))
+
 
 class Question(Protocol):
     """A request for predictions that was read, with all that is needed to answer it in its own form."""
 
     @property
-    def instances(self) -> list[object]:
-        """The rows as the row contract takes them: objects of feature names and values, in order."""
+    def instances(self) -> list[object] | Rows:
+        """The rows as the row contract takes them: objects of feature names and values, in order; or read already."""
         ...
 
     def answer(self, scores: Scores, *, request_id: str) -> Reply:

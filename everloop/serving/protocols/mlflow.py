@@ -14,6 +14,7 @@ from everloop.serving.exchange import JSON, HttpRequest, Reply
 from everloop.serving.invocations import CSV, answer, plain_type, refusal, rows_of_csv, rows_of_document
 from everloop.serving.protocols import DataPlaneProtocol, ServedModel, refuse_method
 from everloop.serving.request import LONGEST_NAME
+from everloop.serving.rows import Rows
 from everloop.serving.scores import Scores
 from everloop.shown import shortened
 
@@ -24,7 +25,7 @@ PAGES = ("ping", "health", "version")
 class Invocation:
     """A request for predictions."""
 
-    instances: list[object]
+    instances: list[object] | Rows
     served: ServedModel
 
     def answer(self, scores: Scores, *, request_id: str) -> Reply:

@@ -11,6 +11,7 @@ from everloop.serving.exchange import JSON, HttpRequest, Reply, json_reply
 from everloop.serving.protocols import PROTOCOLS, DataPlaneProtocol, ServedModel, refuse_method
 from everloop.serving.request import LONGEST_NAME, kind_of, parse_json
 from everloop.serving.response import about_scores, error_document, output_rows
+from everloop.serving.rows import Rows
 from everloop.serving.scores import Scores
 from everloop.shown import shortened
 
@@ -50,13 +51,13 @@ class PredictionsDocument(TypedDict):
 class Instances:
     """Rows as objects, predictions as objects."""
 
-    instances: list[object]
+    instances: list[object] | Rows
     served: ServedModel
 
     def answer(self, scores: Scores, *, request_id: str) -> Reply:
         """A :class:`PredictionsDocument`: model, version, calibration, and one entry a row."""
         contract = self.served.contract
-        return json_reply(
+        return self.served.reply(
             {
                 "model": contract.model,
                 "version": self.served.version,
@@ -84,6 +85,9 @@ class Predictions:
 
     def question(self, request: HttpRequest, body: bytes, served: ServedModel) -> Instances:
         """The list ``instances``, which is all that the body has."""
+        rows = served.parser.rows_of_body(body)
+        if rows is not None:
+            return Instances(rows, served)
         document = parse_json(body)
         if not isinstance(document, dict):
             found = kind_of(document)

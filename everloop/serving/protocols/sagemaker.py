@@ -28,6 +28,7 @@ from everloop.serving.invocations import (
 )
 from everloop.serving.protocols import DataPlaneProtocol, ServedModel, refuse_method
 from everloop.serving.request import LONGEST_NAME
+from everloop.serving.rows import Rows
 from everloop.serving.scores import Scores
 from everloop.shown import shortened
 
@@ -36,7 +37,7 @@ from everloop.shown import shortened
 class Invocation:
     """A request for predictions, and the form of its answer."""
 
-    instances: list[object]
+    instances: list[object] | Rows
     served: ServedModel
     media: str
     header: bool
@@ -65,7 +66,7 @@ class Sagemaker:
         came = plain_type(content_type) or JSON
         media, header = accepted(request.headers.get("accept", ""), (JSON, LINES, CSV), came)
         if came == CSV:
-            rows = rows_of_csv(body, content_type, served)
+            rows: list[object] | Rows = rows_of_csv(body, content_type, served)
         else:
             rows = (rows_of_lines if came == LINES else rows_of_document)(body, served)
         return Invocation(rows, served, media, header)

@@ -82,9 +82,10 @@ class Tensors:
             "parameters": {name: value for name, value in about_scores(scores).items() if value is not None},
             "outputs": described,
         }
+        reply = self.served.reply(document)
         if not data:
-            return json_reply(document)
-        head = json_reply(document).body
+            return reply
+        head = reply.body
         return Reply(head + b"".join(data), OCTETS, {JSON_LENGTH: str(len(head))})
 
 

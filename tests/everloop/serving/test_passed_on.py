@@ -17,6 +17,7 @@ from everloop.server.application import Application
 from everloop.server.metrics import ServerMetrics
 from everloop.serving.artifact import Artifact, verified_artifact
 from everloop.serving.capture import CaptureWriter
+from everloop.serving.labels import LabelRules, parse_labels
 from everloop.serving.passed_on import Invoked, PassingOn
 from everloop.serving.passed_request import PASSED_ON, decode_request
 from everloop.serving.service import PredictionService
@@ -200,3 +201,49 @@ def test_credentials_of_a_caller_stay_with_the_function(capsys: pytest.CaptureFi
     predictor = Predictor(environment, s3_client=None, firehose_client=None, passing_on=PassingOn(Listening()))
     assert both.ask(predictor, event)[0]["statusCode"] == 200
     assert b"secret" not in seen[0]
+
+
+ROW = row("t1")
+ASKED = {
+    "predictions": {"instances": [ROW]},
+    f"v2/models/{MODEL}/infer": {
+        "inputs": [
+            {"name": n, "shape": [1], "datatype": "FP64" if n in ("distance", "wind") else "BYTES", "data": [v]}
+            for n, v in ROW.items()
+        ]
+    },
+    "mlflow/invocations": {"dataframe_records": [ROW]},
+    "sagemaker/invocations": {"instances": [ROW]},
+}
+TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+
+@pytest.mark.parametrize("path", ASKED)
+def test_one_id_joins_trace_log_answer_capture_and_label_by_every_protocol_on_both_targets(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    monkeypatch.setenv("_X_AMZN_TRACE_ID", "Root=1-5-a;Sampled=1")
+    both = Both(StoredArtifact(), capsys)
+    event = http_event(ASKED[path], path=f"/models/{MODEL}/{path}", headers={"traceparent": TRACE})
+    for predictor, stream in zip((both.direct, both.passing), both.streams, strict=True):
+        # The first answer of a process, and one by compiled code.
+        for _ in range(2):
+            answer, (line,) = both.ask(predictor, event)
+            assert answer["statusCode"] == 200, answer
+            assert (line["request_id"], line["trace_id"], line["traceparent"]) == ("req-1", "Root=1-5-a;Sampled=1", TRACE)
+            assert '"req-1-0"' in answer["body"]
+            (taken,) = stream.taken
+            assert (taken["request_id"], taken["prediction_id"], taken["key"]) == ("req-1", "req-1-0", "t1")
+            stream.taken.clear()
+        # AND the outcome names what the answer gave
+        body = json.dumps({"labels": [{"prediction_id": "req-1-0", "label": 1}]}).encode()
+        (label,) = parse_labels(body, LabelRules(is_binary=True))
+        assert label.to_record(datetime(2013, 3, 2, tzinfo=UTC))["prediction_id"] == taken["prediction_id"]
+
+
+@pytest.mark.parametrize("header", ["", "alice@example.com", TRACE.upper(), f"{TRACE}-more", f"{TRACE}\n"])
+def test_a_header_that_is_no_trace_is_not_logged(capsys: pytest.CaptureFixture[str], header: str) -> None:
+    both = Both(StoredArtifact(), capsys)
+    event = http_event({"instances": [ROW]}, path=f"/models/{MODEL}/predictions", headers={"traceparent": header})
+    _, (line,) = both.ask(both.direct, event)
+    assert "traceparent" not in line

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from everloop.limits import shows_nothing
 from everloop.serving.contract import CategoryField, NumberField
 from everloop.serving.exceptions import RequestError
-from everloop.serving.request import MAX_BODY_BYTES, RequestParser, Rows, decode_body
+from everloop.serving.request import MAX_BODY_BYTES, RequestParser, decode_body
 from everloop.serving.response import STATUS_OF_CODE
+from everloop.serving.rows import Rows
 from tests.helpers.artifacts import row, small_contract
 from tests.helpers.requests import rows_in_body
 

@@ -5,7 +5,7 @@ import pytest
 
 from everloop.serving.contract import CategoryField, NumberField, ServingContract
 from everloop.serving.exceptions import NoScoreError, RequestError
-from everloop.serving.request import Rows
+from everloop.serving.rows import Rows
 from everloop.serving.scorer import Scorer
 from everloop.serving.unusable import score_rows
 from tests.helpers.artifacts import small_contract

@@ -140,6 +140,22 @@ def test_a_fallback_answers_for_a_version_that_is_not_the_judged_one(deployed: D
     assert second["message"] == "artifact_refused"
 
 
+def test_later_requests_are_answered_and_captured_as_the_first_one(deployed: Deployed) -> None:
+    rows = [row("t1"), row("t2", line="south", distance=0, wind=None, operator="zz")]
+    (first, own), (later, others) = (deployed.post({"instances": rows}) for _ in range(2))
+    assert (first, own) == (later, others)
+    assert deployed.predictor._service._loaded[1].parser.is_compiled  # type: ignore[union-attr, index]  # has answered
+    taken = [{**record, "latency_ms": 0} for record in deployed.stream.taken]
+    assert taken[:2] == taken[2:]
+    assert deployed.metrics["UnseenCategories"] == 1
+
+    # AND refusals are the same too
+    wrong = {"instances": [row("t1", distance=-1)]}
+    refused = deployed.post(wrong)
+    deployed.start()
+    assert deployed.post(wrong) == refused
+
+
 def test_what_no_caller_asked_is_answered_and_neither_captured_nor_counted(deployed: Deployed) -> None:
     # GIVEN the mark beside the request, as a rollout sets it
     event = {**http_event({"instances": [row()]}, path=PATH), "unseen": True}

@@ -1,0 +1,41 @@
+"""The rows of a valid request."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows of a valid request, as the model takes them.
+
+    Attributes
+    ----------
+    keys : list of str
+        The caller's key of each row.
+    num : float64 array, shape (rows, number features)
+        NaN is missing.
+    cat : object array of str, shape (rows, category features)
+        The empty string is missing.
+    unseen : dict of str to int
+        How often each category feature had a value that training never saw; features without any are left out.
+    unused : list of dict
+        Each row's values of declared features that this version does not use, for the lake; None is missing. Empty
+        where there are no such features, and where the rows are ``written``.
+    written : callable, optional
+        Writes some objects as JSON, and beside them each row as its captured record ends: its key's value, a comma, the
+        features with their names, a closing brace. It is there where compiled code read the rows.
+    """
+
+    keys: list[str]
+    num: np.ndarray
+    cat: np.ndarray
+    unseen: dict[str, int] = field(default_factory=dict)
+    unused: list[dict[str, float | str | None]] = field(default_factory=list)
+    written: Callable[[Sequence[object]], tuple[list[bytes], list[bytes]]] | None = field(default=None, compare=False)
+
+    def __len__(self) -> int:
+        return len(self.keys)
