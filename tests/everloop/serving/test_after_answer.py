@@ -69,6 +69,16 @@ def test_rows_of_a_request_that_was_not_waited_for_go_out_with_the_next(rows: Ro
     assert [record["row"] for record in rows.stream.taken] == ["a-0", "b-0"]
 
 
+def test_a_process_that_ends_after_an_answer_loses_the_rows_of_that_request_alone(rows: Rows) -> None:
+    for name in "abc":
+        rows.after.finish(rows.ask(name, 2))
+    # WHEN the host fails, or memory runs out, before the next one's are written
+    rows.ask("d", 2)
+    # THEN those of all earlier ones are on the stream, and the process held no others
+    assert [record["row"][0] for record in rows.stream.taken] == list("aabbcc")
+    assert rows.after._answered.qsize() == 1
+
+
 def test_a_stream_that_is_down_loses_nothing_silently(rows: Rows) -> None:
     rows.stream.down = True
     rows.after.finish(rows.ask("a", 3))

@@ -230,7 +230,11 @@ def test_one_id_joins_trace_log_answer_capture_and_label_by_every_protocol_on_bo
         for _ in range(2):
             answer, (line,) = both.ask(predictor, event)
             assert answer["statusCode"] == 200, answer
-            assert (line["request_id"], line["trace_id"], line["traceparent"]) == ("req-1", "Root=1-5-a;Sampled=1", TRACE)
+            assert (line["request_id"], line["trace_id"], line["traceparent"]) == (
+                "req-1",
+                "Root=1-5-a;Sampled=1",
+                TRACE,
+            )
             assert '"req-1-0"' in answer["body"]
             (taken,) = stream.taken
             assert (taken["request_id"], taken["prediction_id"], taken["key"]) == ("req-1", "req-1-0", "t1")
