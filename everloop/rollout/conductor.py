@@ -18,7 +18,7 @@ from everloop.registry.records import Champion, Rollout, Version
 from everloop.registry.store import RegistryStore
 from everloop.rollout.announcements import Announcer, ServingManifest, serving_manifest
 from everloop.rollout.answer_measures import NOTHING_JUDGED, Judged, judge
-from everloop.rollout.answered import Answering
+from everloop.rollout.answered import Answered, Answering
 from everloop.rollout.cadence import closest
 from everloop.rollout.cleanup import needed_lambda_versions, retire_versions
 from everloop.rollout.exceptions import NothingServesError
@@ -61,6 +61,7 @@ class Conductor:
     shadowing: Shadowing | None = None
     answering: Answering | None = None
     _long_over: dict[tuple[str, datetime], VersionMetrics] = field(default_factory=dict, repr=False, compare=False)
+    _judged_answers: list[tuple[Answered, Judged]] = field(default_factory=list, repr=False, compare=False)
 
     def start(self, run_id: str, run_kind: str, version: int | None, *, at: datetime) -> RolloutState:
         """Publish the version to roll out and stage it. One rollout per run, named after it.
@@ -403,8 +404,14 @@ class Conductor:
         if self.answering is None:
             return NOTHING_JUDGED
         seen = self.answering.seen(self.target, rollout, phase=phase, at=at, ends=ends)
+        # A look a minute sees the same for a quarter of an hour, and judging thousands of rows takes seconds.
+        for known, judged in self._judged_answers:
+            if known is seen:
+                return judged
         look = Look.at(plan, self.declared.guardrail, ends=ends)
-        return judge(self.declared.guardrail, look, seen, loss_of(self.answering.declaration), bake=bake)
+        judged = judge(self.declared.guardrail, look, seen, loss_of(self.answering.declaration), bake=bake)
+        self._judged_answers[:] = [(seen, judged)]
+        return judged
 
     def _judged_unseen(self, rollout: Rollout, plan: RolloutPlan, elapsed: float, at: datetime) -> Verdict:
         """The verdict on a shadow, once its time is over."""
