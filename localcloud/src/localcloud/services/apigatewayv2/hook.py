@@ -207,10 +207,9 @@ def _stage(stage: MotoStage) -> Stage:
 
 def _limit(settings: dict[str, Any] | None) -> Limit | None:
     """The limit that route settings have; one number alone stands for both."""
-    rate, burst = (settings or {}).get("throttlingRateLimit"), (settings or {}).get("throttlingBurstLimit")
-    if rate is None and burst is None:
-        return None
-    return Limit(float(burst if rate is None else rate), int(rate if burst is None else burst))
+    given = settings or {}
+    numbers = [given[name] for name in ("throttlingRateLimit", "throttlingBurstLimit") if given.get(name) is not None]
+    return Limit(float(numbers[0]), int(numbers[-1])) if numbers else None
 
 
 def _update_stage(self: ApiGatewayV2Response) -> Any:
