@@ -49,6 +49,7 @@ COMMANDS = {
     "rollout": Command("rollout:rollout", "Show, start, pause and end rollouts."),
     "rollback": Command("rollout:rollback", "Give the traffic back to the version before, at once."),
     "reconcile": Command("reconcile:reconcile", "Is what is deployed what the registry says?"),
+    "drill": Command("drill:drill", "Try a rollback while nothing is wrong, and time it."),
     "restore": Command("restore:restore", "Bring an older version back, if the gate lets it."),
     "waive": Command("waive:waive", "Let a reason of the gate pass, for a time."),
     "retraining": Command("retraining:retraining", "Show the last retraining decision and its reasons."),

@@ -56,6 +56,9 @@ FUNCTIONS = ("predict", "labels", "registry", "run", "snapshot", "gate", "regist
 RECONCILE_SCHEDULE = "reconcile"
 """The schedule on which what is deployed is held against the registry, named as a function would be."""
 
+DRILL_SCHEDULE = "drill"
+"""The schedule on which a rollback is tried, where one is declared, named as a function would be."""
+
 ARCHIVE_RULE = "serving-changed"
 """The rule by which manifests of what serves are archived, named as a function would be."""
 

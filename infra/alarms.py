@@ -97,8 +97,9 @@ def _alarms(names: ModelNames, state_machine_arn: str, probes: str | None, dead_
             "Something was refused or lost. The model's metrics and the functions' logs say what: ArtifactRefused (a"
             " stored model differs from the registered one, so it does not serve), UnusableScores (no finite score for"
             " rows that the contract allows; their callers got 500), FallbackAnswers (the fallback answered in the"
-            " model's place), CaptureFallback (predictions that could not be"
-            " captured are in the log), LabelsNotStored (the sender was asked to send them again), DeploymentDiffers"
+            " model's place), CaptureFallback (predictions that could not be captured are in the log), LabelsNotStored"
+            " (the sender was asked to send them again), DrillFailed (a rollback that was tried did not work),"
+            " DeploymentDiffers"
             " (what is deployed is not what the registry says; everloop status tells).",
             METRIC_NAMESPACE,
             FAULTS,

@@ -10,6 +10,7 @@ from constructs import Construct
 
 from everloop.infra.alarms import Alarms
 from everloop.infra.capture import Capture
+from everloop.infra.drills import Drills
 from everloop.infra.endpoint_role import EndpointRole
 from everloop.infra.functions import ModelFunctions
 from everloop.infra.manifests import Manifests
@@ -93,6 +94,16 @@ class ModelStack(Stack):
             rollout=functions["rollout"],
             dead_letters=dead_letters,
         )
+        if declaration.rollout.drill is not None:
+            Drills(
+                self,
+                "Drills",
+                declaration=declaration,
+                drill=declaration.rollout.drill,
+                platform=platform,
+                rollout=functions["rollout"],
+                dead_letters=dead_letters,
+            )
         Alarms(
             self,
             "Alarms",

@@ -12,7 +12,7 @@ from everloop.cli.operations.declarations import is_project, model_folders
 from everloop.cli.operations.money import money_sentence, window_money_sentence
 from everloop.cli.operations.runs import why_no_refit
 from everloop.cli.operations.status import ModelStatus, model_status
-from everloop.cli.operations.stories import calibration_sentence, waiver_sentence
+from everloop.cli.operations.stories import calibration_sentence, drill_sentence, waiver_sentence
 from everloop.cli.options import json_option, models_directory_option
 from everloop.cli.output import Output, minute
 from everloop.documents.window import WindowRecord
@@ -104,6 +104,7 @@ def _of_any(found: ModelStatus) -> list[list[Any]]:
         *(["asked for", kept.sentence] for kept in found.kept_requests if kept.state == "waiting"),
         *(["waived", waiver_sentence(one)] for one in found.waived),
         *([["differs", differs]] if (differs := _differs(found)) else []),
+        *([["drill", drill_sentence(registry.drill)]] if registry.drill else []),
         ["alarms", ", ".join(found.alarms) or "none"],
         ["predictions", found.deployed.predictions_url],
         ["labels", found.deployed.labels_url],

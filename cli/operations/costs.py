@@ -19,7 +19,7 @@ from everloop.cost.work import SECONDS, Measured, Traffic, work_of
 from everloop.model_file.prices import PRICES_REGION, USD_PER_HOUR
 from everloop.model_file.schedule import ScheduleError
 from everloop.model_file.schema import ModelDeclaration
-from everloop.names import PLATFORM_STACK, RECONCILE_SCHEDULE, ModelNames
+from everloop.names import DRILL_SCHEDULE, PLATFORM_STACK, RECONCILE_SCHEDULE, ModelNames
 
 MEASURED_DAYS = 30
 
@@ -69,9 +69,9 @@ def costs_of(
     prices = prices_of(region)
     mine = _resources(assembly, ModelNames(declaration.model).stack)
     platform = _resources(assembly, PLATFORM_STACK)
-    reconciles = ModelNames(declaration.model).function(RECONCILE_SCHEDULE)
+    others = [ModelNames(declaration.model).function(name) for name in (RECONCILE_SCHEDULE, DRILL_SCHEDULE)]
     schedules = (one.properties for one in mine if one.type == "AWS::Scheduler::Schedule")
-    (schedule,) = (one["ScheduleExpression"] for one in schedules if one["Name"] != reconciles)
+    (schedule,) = (one["ScheduleExpression"] for one in schedules if one["Name"] not in others)
     try:
         work = work_of(declaration, schedule, traffic)
     except ScheduleError as error:

@@ -19,6 +19,7 @@ from everloop.registry.causes import readable_cause
 from everloop.registry.own_labels import OwnLabels, own_labels, windows_since
 from everloop.registry.records import Rollout
 from everloop.registry.store import RegistryStore
+from everloop.rollout.drill import Drilled
 from everloop.rollout.reconciler import Reconciled
 from everloop.typed_json import JsonObject, read_as
 
@@ -176,6 +177,22 @@ def reconcile(account: Account, model: str) -> Reconciled:
     event = {"action": "reconcile", "at": format_instant(account.now()), "actor": person}
     answer = ask_rollout_function(account, model, event, undone="did not look at what is deployed")
     return read_as(Reconciled, answer, "answer of the rollout function", DEPLOY_REMEDY)
+
+
+def drill(account: Account, model: str) -> Drilled:
+    """Have a rollback tried now.
+
+    Raises
+    ------
+    NotDeployedError
+        When the model has no rollout function.
+    CommandError
+        When it fails; with its own words.
+    """
+    person = account.client("sts").get_caller_identity()["Arn"]
+    event = {"action": "drill", "at": format_instant(account.now()), "actor": person}
+    answer = ask_rollout_function(account, model, event, undone="did not drill a rollback")
+    return read_as(Drilled, answer, "answer of the rollout function", DEPLOY_REMEDY)
 
 
 def ask_rollout_function(account: Account, model: str, event: JsonObject, *, undone: str) -> JsonObject:

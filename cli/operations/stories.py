@@ -11,6 +11,7 @@ from everloop.instants import instant_text
 from everloop.numbers_of import number_of
 from everloop.recalibration.written import calibration_name
 from everloop.registry.calibration_records import CalibrationFreeze, CalibrationRecord, ServedApart, served_apart
+from everloop.registry.drills import BEGUN, ENDED, FAILED, Drill
 from everloop.registry.reconciliations import AGREES, DIFFERS, PUT_RIGHT
 from everloop.registry.records import AuditRecord
 from everloop.registry.reproductions import REPRODUCED
@@ -26,6 +27,23 @@ def describe(record: AuditRecord) -> str:
         about = f" of version {record.version}" if record.version is not None else ""
         return f"{record.action}{about}" + (f": {record.reason}" if record.reason else "")
     return phrase(record, cast("AuditDetails", record.details))
+
+
+def drill_sentence(drill: Drill) -> str:
+    """What the last drill of a rollback found, in a line."""
+    said = f"from version {drill.version} to {drill.previous_version} at {instant_text(drill.begun_at)}"
+    if drill.is_under_way:
+        return f"under way, {said}"
+    if drill.status == FAILED:
+        return f"failed, {said}: {drill.reason}"
+    return f"{said}: back in {drill.back_seconds:.2f} s, forward in {drill.forward_seconds:.2f} s"
+
+
+def _drilled(record: AuditRecord, details: AuditDetails) -> str:
+    if record.reason:
+        return f"the rollback that was tried did not work: {record.reason}"
+    back, forward = details.get("back_seconds"), details.get("forward_seconds")
+    return f"the rollback that was tried took {back:.2f} s, and {forward:.2f} s forward again"
 
 
 def calibration_sentence(in_force: CalibrationRecord | None, freeze: CalibrationFreeze | None) -> str:
@@ -173,6 +191,8 @@ PHRASES: dict[str, Phrase] = {
     DIFFERS: lambda r, _: f"what is deployed is not what the registry says: {r.reason}",
     PUT_RIGHT: lambda r, _: f"what is deployed was not what the registry says, and is being put right: {r.reason}",
     AGREES: lambda r, _: "what is deployed is what the registry says again",
+    BEGUN: lambda r, d: f"a rollback from version {r.version} to {d.get('previous_version')} is tried",
+    ENDED: _drilled,
     "calibrated": _calibrated,
     "calibration_reverted": _calibration_reverted,
     "calibration_frozen": lambda r, _: f"calibrations frozen: {r.reason}",

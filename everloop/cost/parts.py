@@ -10,7 +10,7 @@ from typing import Any
 from everloop.cost.templates import Resource, definition_of, invoked_by, jobs_of, steps
 from everloop.cost.work import ASSUMED, JOB_SECONDS, MONTH_DAYS, MONTH_HOURS, MONTH_SECONDS, SECONDS, Measured, Work
 from everloop.model_file.worst_case import PROBE_TRIES
-from everloop.names import ARCHIVE_RULE, ARCHIVED_AFTER_DAYS, RECONCILE_SCHEDULE, ModelNames
+from everloop.names import ARCHIVE_RULE, ARCHIVED_AFTER_DAYS, DRILL_SCHEDULE, RECONCILE_SCHEDULE, ModelNames
 
 MB = 1024.0**2
 FIREHOSE_STEP = 5 * 1024
@@ -111,7 +111,7 @@ def invocations(model: Model) -> Mapping[str, float]:
         "monitor": work.monitor_runs,
         "starter": work.trainings + work.probes,
         # Each calibration, and each training, changes what serves, and that is archived.
-        "rollout": 2 * work.calibrations + work.trainings + work.reconciliations,
+        "rollout": 2 * work.calibrations + work.trainings + work.reconciliations + work.drills,
         "registry": work.calibrations,
     }
     for machine in model.of("AWS::StepFunctions::StateMachine"):
@@ -206,7 +206,11 @@ def _alarm(resource: Resource, model: Model) -> Iterator[Use]:
 
 def _schedule(resource: Resource, model: Model) -> Iterator[Use]:
     name, work = str(resource.properties["Name"]), model.work
-    reconciles = name == ModelNames(model.name).function(RECONCILE_SCHEDULE)
+    names = ModelNames(model.name)
+    if name == names.function(DRILL_SCHEDULE):
+        yield Use("EventBridge", "scheduled invocations", work.drills, name)
+        return
+    reconciles = name == names.function(RECONCILE_SCHEDULE)
     runs = work.reconciliations if reconciles else work.monitor_runs
     yield Use("EventBridge", "scheduled invocations", runs, name)
     yield from _reconciliations(runs) if reconciles else _monitor_runs(model)

@@ -172,6 +172,7 @@ class Work:
     looks: float
     lake_looks: float = 0.0
     endpoint: EndpointWork | None = None
+    drills: float = 0.0
 
     @property
     def kept_rows(self) -> float:
@@ -205,8 +206,10 @@ def work_of(declaration: ModelDeclaration, schedule: str, traffic: Traffic) -> W
     if trainings is None:
         trainings = MONTH_DAYS / retraining.schedule_days if retraining.schedule_days else 0.0
     calibrations = runs if learns else 0.0
+    drill = declaration.rollout.drill
     return Work(
         traffic=traffic,
+        drills=0.0 if drill is None else sum(1 for _ in due(drill.schedule, *_A_YEAR)) / 12,
         requests=traffic.predictions / traffic.rows_per_request,
         label_requests=labels / LABELS_IN_A_REQUEST,
         monitor_runs=runs,

@@ -364,6 +364,34 @@ class NoteDeployment(Command):
 
 
 @dataclass(frozen=True)
+class BeginDrill(Command):
+    """See :meth:`Drills.begin`."""
+
+    version: int
+    previous_version: int
+    at: datetime
+    actor: str
+
+    def carry_out(self, store: RegistryStore) -> Record | None:
+        return store.drills.begin(**vars(self))
+
+
+@dataclass(frozen=True)
+class EndDrill(Command):
+    """See :meth:`Drills.end`."""
+
+    begun_at: datetime
+    back_seconds: float | None
+    forward_seconds: float | None
+    reason: str | None
+    at: datetime
+    actor: str
+
+    def carry_out(self, store: RegistryStore) -> Record | None:
+        return store.drills.end(**vars(self))
+
+
+@dataclass(frozen=True)
 class Republish(Command):
     """See :meth:`Rollouts.republish`."""
 
@@ -446,6 +474,8 @@ MAY_SEND: dict[str, frozenset[type[Command]]] = {
             Retire,
             NoteReconciled,
             NoteDeployment,
+            BeginDrill,
+            EndDrill,
             Republish,
             PublishCalibration,
             RevertCalibration,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import fields
+from datetime import datetime
 from typing import Any, TypeVar
 
 from everloop.busy_services import ServiceBusyError
@@ -15,6 +16,7 @@ from everloop.registry import commands
 from everloop.registry.calibration_records import CalibrationFreeze, CalibrationRecord, PublishedFacts
 from everloop.registry.calibrations import Calibrations
 from everloop.registry.commands import CommandDocument
+from everloop.registry.drills import Drill, Drills
 from everloop.registry.evidence import Snapshots, Windows
 from everloop.registry.exceptions import CommandRefusedError, WriterFailedError
 from everloop.registry.items import Record
@@ -104,6 +106,7 @@ class RemoteRegistry(RegistryStore):
         self.kept_requests = RemoteKeptRequests(self.ledger, writer)
         self.removals = RemoteRemovals(self.ledger, self.runs, self.rollouts, writer)
         self.reconciliations = RemoteReconciliations(self.ledger, writer)
+        self.drills = RemoteDrills(self.ledger, self.versions, self.rollouts, writer)
 
 
 class RemoteVersions(Versions):
@@ -282,6 +285,22 @@ class RemoteReconciliations(Reconciliations):
         if (standing.reasons if standing else []) == reasons:
             return standing or Reconciliation(self.model, given["at"])
         return self._writer.ask(Reconciliation, commands.NoteDeployment(reasons, **given))
+
+
+class RemoteDrills(Drills):
+    """The drills of a model, written by the registry function."""
+
+    def __init__(self, ledger: Ledger, versions: Versions, rollouts: Rollouts, writer: _Writer) -> None:
+        super().__init__(ledger, versions, rollouts)
+        self._writer = writer
+
+    def begin(self, version: int, previous_version: int, **given: Any) -> Drill:
+        """As :meth:`Drills.begin`."""
+        return self._writer.ask(Drill, commands.BeginDrill(version, previous_version, **given))
+
+    def end(self, begun_at: datetime, **given: Any) -> Drill:
+        """As :meth:`Drills.end`."""
+        return self._writer.ask(Drill, commands.EndDrill(begun_at, **given))
 
 
 class RemoteKeptRequests(KeptRequests):

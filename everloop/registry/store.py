@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from everloop.registry.calibrations import Calibrations
+from everloop.registry.drills import Drills
 from everloop.registry.evidence import Probes, Snapshots, Windows
 from everloop.registry.kept_requests import KeptRequests
 from everloop.registry.ledger import Ledger
@@ -23,8 +24,8 @@ from everloop.registry.waivers import Waivers
 
 
 class RegistryStore:
-    """Versions, runs, rollouts, calibrations, reconciliations, kept requests, snapshots, looks, the standing set,
-    windows, probes, and the audit chain.
+    """Versions, runs, rollouts, calibrations, reconciliations, drills, kept requests, snapshots, looks, the standing
+    set, windows, probes, and the audit chain.
 
     It writes itself. State and audit may be written by the registry function alone: everybody else reads by this, and
     writes by :class:`everloop.registry.remote.RemoteRegistry`, which sends its commands to that function.
@@ -78,3 +79,4 @@ class RegistryStore:
         self.reproductions = Reproductions(self.ledger, self.versions)
         self.removals = Removals(self.ledger, self.runs, self.rollouts)
         self.reconciliations = Reconciliations(self.ledger)
+        self.drills = Drills(self.ledger, self.versions, self.rollouts)

@@ -14,6 +14,7 @@ from everloop.manifest import MODEL, SIBLING
 from everloop.registry import keys
 from everloop.registry.audit import ChainVerdict, verify_chain
 from everloop.registry.calibration_records import CalibrationFreeze, CalibrationRecord
+from everloop.registry.drills import Drill, told_drill
 from everloop.registry.evidence import record_sha256
 from everloop.registry.exceptions import CorruptRecordError, NoChampionError, UnknownRunError
 from everloop.registry.items import Record
@@ -77,6 +78,8 @@ class Status:
         The latest, newest first.
     reconciliation : Reconciliation or None
         What is deployed otherwise than the registry says; None where nothing ever was.
+    drill : Drill or None
+        The last drill of a rollback.
     """
 
     model: str
@@ -94,6 +97,7 @@ class Status:
     kept_requests: list[KeptRequest] = field(default_factory=list)
     waivers: list[Waiver] = field(default_factory=list)
     reconciliation: Reconciliation | None = None
+    drill: Drill | None = None
 
     def to_json(self) -> JsonObject:
         """The status as JSON values."""
@@ -243,6 +247,7 @@ def status(store: RegistryStore, *, latest: int = 10) -> Status:
         rollouts=store.rollouts.all()[:latest],
         windows=store.windows.latest(latest),
         reconciliation=store.reconciliations.latest(),
+        drill=store.drills.latest(),
     )
 
 
@@ -341,6 +346,7 @@ def verify_audit(store: RegistryStore) -> AuditVerdict:
         *_request_contradictions(requests, records),
         *_waiver_contradictions(waivers, records),
         *_reconciliation_contradictions(store, records),
+        *_drill_contradictions(store, records),
     ]
     return AuditVerdict(verify_chain(records, head), (*unreadable, *contradictions))
 
@@ -449,6 +455,17 @@ def _reconciliation_contradictions(store: RegistryStore, records: list[AuditReco
         where = ("audit chain", "table") if found is None else ("table", "audit chain")
         return [f"what the last reconciliation found is in the {where[0]}, but not in the {where[1]}"]
     return _contradictions("what the last reconciliation found", found, told)
+
+
+def _drill_contradictions(store: RegistryStore, records: list[AuditRecord]) -> list[str]:
+    problems: list[str] = []
+    found, told = _readable(store.drills.latest, problems), told_drill(records)
+    if problems or (found is None and told is None):
+        return problems
+    if found is None or told is None:
+        where = ("audit chain", "table") if found is None else ("table", "audit chain")
+        return [f"the last drill is in the {where[0]}, but not in the {where[1]}"]
+    return _contradictions("the last drill", found, told)
 
 
 def _by_window(calibrations: list[CalibrationRecord]) -> dict[tuple[int, object], CalibrationRecord]:

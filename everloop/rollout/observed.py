@@ -8,7 +8,9 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from everloop.limits import largest_file
 from everloop.names import ALIAS, ModelNames
+from everloop.objects import read_object
 
 _CHUNK = 1 << 20
 _NOT_THERE = frozenset({"NoSuchKey", "404", "AccessDenied"})
@@ -53,6 +55,21 @@ class Observer:
                 raise
             return None
         return tuple(variant["VariantName"] for variant in found.get("ProductionVariants", []))
+
+    def content(self, key: str) -> bytes | None:
+        """A registered file of JSON as it stands; None where nothing can be read.
+
+        Raises
+        ------
+        ObjectTooLargeError
+            For more than such a file may have.
+        """
+        try:
+            return read_object(self._client("s3"), self._bucket, key, largest_file(key))
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in _NOT_THERE:
+                raise
+            return None
 
     def sha256(self, key: str) -> str | None:
         """The SHA-256 of a registered file as it stands, in bounded memory; None where nothing can be read."""

@@ -1,7 +1,7 @@
 """Holds what is deployed against the registry, notes what differs, and puts the traffic right where that is declared.
 
 While a rollout moves the traffic, registry and target differ for a moment: a difference counts when a second look finds
-it again, and the registry has not moved in between.
+it again, and the registry has not moved in between. While a rollback is drilled, nothing can be said.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class Reconciler:
         documents = [one.as_dict() for one in found]
         self.store.reconciliations.note(documents, putting_right=mending, version=version, at=at, actor=actor)
         if mending:
-            self._move_back()
+            self.move_back()
             left = [one.as_dict() for one in found if one.code != TRAFFIC_MOVED]
             self.store.reconciliations.note(left, putting_right=False, version=version, at=at, actor=actor)
         return {"settled": True, "differences": documents, "put_right": mending}
@@ -76,10 +76,11 @@ class Reconciler:
         for attempt in range(LOOKS):
             if attempt:
                 self.pause(LOOK_AGAIN_SECONDS)
-            before = self.store.ledger.audit_head()
+            before, last_drill = self.store.ledger.audit_head(), self.store.drills.latest()
             told = self._told()
             found = differences(told, self._seen(told, files))
-            unmoved = before == self.store.ledger.audit_head()
+            drilled = last_drill is not None and last_drill.is_under_way
+            unmoved = before == self.store.ledger.audit_head() and not drilled
             if unmoved and (not found or found == last):
                 return found, told.champion
             last = found if unmoved else None
@@ -125,7 +126,7 @@ class Reconciler:
         calibration = record.calibration if record else ""
         return ServedArtifact(version.version, version.artifact_prefix, version.manifest_sha256, calibration)
 
-    def _move_back(self) -> None:
+    def move_back(self) -> None:
         """Send requests where the registry says, and where it says by then if it moved meanwhile.
 
         A rollback between reading and moving must win: its version is bad.

@@ -1,4 +1,4 @@
-"""Rolls a version out: start, shift, check, promote, roll back, retire; calibrates and reconciles what serves."""
+"""Rolls a version out: start, shift, check, promote, roll back, retire; calibrates, reconciles, drills what serves."""
 
 from __future__ import annotations
 
@@ -32,6 +32,8 @@ from everloop.rollout.answered import Answering
 from everloop.rollout.calibrator import Calibrator
 from everloop.rollout.conductor import Conductor
 from everloop.rollout.declared_place import declared_place
+from everloop.rollout.drill import ACTOR as DRILL_ACTOR
+from everloop.rollout.drill import Drilled, Driller
 from everloop.rollout.exceptions import EndpointNotReadyError
 from everloop.rollout.manifest_archive import ManifestArchive
 from everloop.rollout.metrics import CloudWatchMetrics
@@ -228,6 +230,13 @@ class ReconcileEvent(TypedDict):
     actor: NotRequired[str | None]
 
 
+class DrillEvent(TypedDict):
+    """The action ``drill``, from the schedule, or from a person, the actor."""
+
+    at: datetime
+    actor: NotRequired[str | None]
+
+
 class ServingChange(TypedDict):
     """What is read of the detail of an event that carries a serving manifest; all of it is kept."""
 
@@ -253,7 +262,7 @@ class HoldEvent(TypedDict):
     at: datetime
 
 
-Answer = RolloutState | CheckState | NothingRolledBack | CalibrationAnswer | Reconciled | Archived
+Answer = RolloutState | CheckState | NothingRolledBack | CalibrationAnswer | Reconciled | Drilled | Archived
 
 T = TypeVar("T")
 
@@ -392,6 +401,25 @@ def _reconcile(event: Event, using: Conductor) -> Answer:
     return answer
 
 
+def _drill(event: Event, using: Conductor) -> Answer:
+    asked, looking = _read(DrillEvent, event), observer()
+    reconciler = Reconciler(using.store, using.target, looking)
+    driller = Driller(using.store, using.target, reconciler, looking.content)
+    answer = driller.drill(at=asked["at"], actor=asked.get("actor") or DRILL_ACTOR)
+    if answer["status"] != "not_begun":
+        print(_drill_line(using.store.model, answer, asked["at"]), flush=True)
+    return answer
+
+
+def _drill_line(model: str, answer: Drilled, at: datetime) -> str:
+    """The metrics of a drill: how long both ways took. One that failed must be looked at by somebody."""
+    failed = answer["status"] == "failed"
+    took = {"DrillRollbackSeconds": answer["back_seconds"], "DrillForwardSeconds": answer["forward_seconds"]}
+    metrics = [MetricValue(name, seconds, "Seconds") for name, seconds in took.items() if seconds is not None]
+    metrics += [MetricValue("DrillFailed", int(failed)), *([MetricValue(FAULTS, 1)] if failed else [])]
+    return emf_line(metrics, dimensions={"model": model}, dimension_sets=[["model"]], epoch_ms=to_epoch_ms(at))
+
+
 def _differences_line(model: str, answer: Reconciled, at: datetime) -> str:
     """The metrics of a look. What differs must be looked at by somebody, also where it was put right."""
     count = len(answer["differences"])
@@ -417,6 +445,7 @@ ACTIONS: dict[str, Callable[[Event, Conductor], Answer]] = {
     "freeze_calibrations": _freeze_calibrations,
     "resume_calibrations": _resume_calibrations,
     "reconcile": _reconcile,
+    "drill": _drill,
     "archive": _archive,
 }
 

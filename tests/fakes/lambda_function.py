@@ -28,6 +28,7 @@ class FakeLambda:
         self.crash_before: list[str] = []
         self.calls: list[str] = []
         self.other_aliases: list[str] = []
+        self.unable: set[int] = set()
         self._revision = 0
         self._last_number = 0
         self._pending = 0
@@ -118,12 +119,16 @@ class FakeLambda:
         return copy.deepcopy(self.latest) | {"LastUpdateStatus": "InProgress"}
 
     def invoke(self, *, FunctionName: str, Qualifier: str, Payload: bytes) -> dict[str, Any]:
-        """What the version says it serves, and what it was asked; version 500 crashes."""
+        """What the version says it serves, and what it was asked; version 500 crashes, others are ``unable``."""
         self._enter("invoke")
         event = json.loads(Payload)
         number = int(self._configuration(Qualifier, "Invoke")["Environment"]["Variables"]["EVERLOOP_VERSION"])
         if number == 500:
             return {"FunctionError": "Unhandled", "Payload": BytesIO(b"{}")}
+        if number in self.unable or event["body"] == '{"instances": []}':
+            status, code = (503, "artifact_refused") if number in self.unable else (400, "no_instances")
+            reply = {"statusCode": status, "body": json.dumps({"error": {"code": code}}), "isBase64Encoded": False}
+            return {"Payload": BytesIO(json.dumps(reply).encode())}
         document = {"version": number, "unseen": event["unseen"], "asked": event["body"]}
         rows = len(json.loads(event["body"]).get("instances", [0]))
         document["predictions"] = [{"prediction": 1, "probability": 0.75}] * rows

@@ -20,12 +20,14 @@ from typing import Any, cast
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+from everloop.cli.main import everloop
 from everloop.cli.operations.endpoints import delete_endpoint
 from everloop.cli.operations.local_cloud import LocalCloud, bring_up, free_port
 from everloop.cli.operations.manifests import commit_new
 from everloop.instants import instant_text
-from everloop.registry import RegistryStore
+from everloop.registry import RegistryStore, verify_audit
 from tests.helpers.artifacts import row, small_contract, small_model
 from tests.helpers.declarations import binary_document, declare, with_endpoint
 from tests.helpers.registry_scenes import close_run, manifest_of, open_run, register
@@ -41,6 +43,7 @@ MODEL = "late_train"
 BEGIN = datetime(2013, 3, 1, 6, tzinfo=UTC)
 ENDPOINT = "everloop-late-train"
 SHADOW_MINUTES, SHADOW_ROWS = 20, 5
+PEAK = 3
 DELIVERED_MINUTES = 16
 """After so long what was captured is in the lake."""
 
@@ -50,6 +53,7 @@ class Cloud:
     """The deployed model, whose clock stands until it is moved."""
 
     cloud: LocalCloud
+    models_directory: Path
 
     def __post_init__(self) -> None:
         self.account = self.cloud.account()
@@ -105,6 +109,11 @@ class Cloud:
             for v in found["ProductionVariants"]
         }
 
+    def variants(self) -> list[str]:
+        """The names of the variants."""
+        found = self.account.client("sagemaker").describe_endpoint(EndpointName=ENDPOINT)
+        return [variant["VariantName"] for variant in found["ProductionVariants"]]
+
     def models(self) -> str:
         """The names of the SageMaker models that there are."""
         found = self.account.client("sagemaker").list_models(NameContains=ENDPOINT)
@@ -126,8 +135,12 @@ def _document() -> dict[str, Any]:
     shadow = {"minutes": SHADOW_MINUTES, "minimum_rows": SHADOW_ROWS, "max_score_shift": 0.2}
     steps = [{"percent": 50, "minutes": 10}]
     rollout: dict[str, Any] = {"shadow": shadow, "steps": steps, "bake_minutes": 60, "guardrail": guardrail}
+    rollout["drill"] = {}
     rollout["reconcile"] = {"schedule": "cron(30 7 * * ? *)", "put_right": True}
-    return with_endpoint(binary_document(rollout=rollout))
+    document = with_endpoint(binary_document(rollout=rollout))
+    peak = {"requests_per_second": PEAK}
+    document["serving"] |= {"fallback": {"use": "value", "value": 0.3}, "concurrency": 50, "peak": peak}
+    return document
 
 
 @cache
@@ -157,7 +170,7 @@ def deployed(folder: Path) -> Iterator[Cloud]:
         synthesize=lambda _: synthesize_models(folder / "models", folder),
     )
     try:
-        yield Cloud(brought)
+        yield Cloud(brought, folder / "models")
     finally:
         brought.running.stop()
         os.environ.clear()
@@ -260,6 +273,71 @@ def test_versions_come_to_serve_and_are_taken_back_under_requests(cloud: Cloud) 
     assert champion.version == good
 
 
+def test_a_candidate_that_falls_back_has_failed(cloud: Cloud) -> None:
+    # GIVEN a version whose model has no score for any row, WHEN it is to answer unseen what callers ask
+    close_run(cloud.store, "train-3", when=cloud.now(), status="failed")
+    version = cloud.register("train-4", small_model(bias=float("nan")))
+    rollout = start(cloud, "train-4", version)
+    asked = [cloud.ask(f"asked-{number}") for number in range(SHADOW_ROWS + 2)]
+    # THEN its fallback does, and says so
+    (variant,) = (name for name in cloud.variants() if f"-v{version}-" in name)
+    answer = cloud.account.client("sagemaker-runtime").invoke_endpoint(
+        EndpointName=ENDPOINT, TargetVariant=variant, Body=json.dumps({"instances": [row("f1")]})
+    )
+    told = json.loads(answer["Body"].read())
+    assert (told["fallback"], told["predictions"][0]["probability"]) == ("value", 0.3)
+    assert answer["CustomAttributes"] == "fallback=value"
+    # AND that is no answer of its own: it is taken back before any caller has met it
+    decided, _ = look_at_shadow(cloud, rollout)
+    assert (decided["decision"], decided["reasons"][0]["code"]) == ("rollback", "shadow_errors"), decided
+    named = {"rollout_id": rollout["rollout_id"]}
+    assert cloud.act("rollback", rollout=named, reasons=decided["reasons"])["rolled_back"]
+    assert all((status, "fallback" in document) == (200, False) for status, document in asked)
+
+
+def test_production_is_loaded_at_twice_its_peak(cloud: Cloud, tmp_path: Path) -> None:
+    # GIVEN what is reserved for the model
+    reserved = cloud.account.client("lambda").get_function_concurrency(FunctionName=f"everloop-{MODEL}-predict")
+    assert reserved["ReservedConcurrentExecutions"] == 50
+    # WHEN a person loads it, while no rollout is open
+    rows, record = tmp_path / "rows.json", tmp_path / "loads.jsonl"
+    rows.write_text(json.dumps({"instances": [row("a"), row("b")]}))
+    words = ["load", MODEL, str(rows), "--models-directory", str(cloud.models_directory), "--seconds", "2"]
+    told = CliRunner().invoke(everloop, [*words, "--into-production", "--record", str(record)])
+    # THEN all is answered, and what was found is recorded, with the starts of the function that it took
+    assert told.exit_code in (0, 3), told.output  # how fast this machine is at the moment is no matter
+    found = json.loads(record.read_text())
+    assert (found["rate"], found["requests"], found["by_status"]) == (2 * PEAK, 4 * PEAK, {"200": 4 * PEAK})
+    assert found["cold_starts"] >= 0
+    assert f"{4 * PEAK} in all" in told.output
+
+
+def test_a_rollback_is_drilled_under_requests(cloud: Cloud) -> None:
+    # GIVEN a champion with one before it, and callers
+    champion = cloud.store.versions.champion()
+    assert champion is not None, "this test comes after the one that rolls versions out"
+    with cloud.under_requests() as seen:
+        wait_for(seen, (200, str(champion.version)), 3)
+        # WHEN a person tries a rollback
+        told = CliRunner().invoke(everloop, ["drill", MODEL, "--json"])
+    # THEN it worked, nobody saw an error, and the champion serves as before
+    assert told.exit_code == 0, told.output
+    answer = json.loads(told.output)
+    assert (answer["status"], answer["version"]) == ("passed", champion.version)
+    assert answer["back_seconds"] > 0
+    assert {status for status, _ in seen} == {200}
+    deadline = time.monotonic() + 120
+    while cloud.weights() != {champion.version: 1}:  # the other variant goes, and its instances with it
+        assert time.monotonic() < deadline, cloud.weights()
+        time.sleep(0.2)
+    assert cloud.ask("after the drill")[1]["version"] == champion.version
+    # AND status and audit chain say so
+    assert "back in" in CliRunner().invoke(everloop, ["status", MODEL]).output
+    verdict = verify_audit(cloud.store)
+    assert verdict.chain.intact
+    assert not [problem for problem in verdict.problems if "drill" in problem]
+
+
 def test_the_monitor_records_what_an_endpoint_served(cloud: Cloud) -> None:
     # GIVEN a version that serves, and what its container captured
     champion = cloud.store.versions.champion()
@@ -308,7 +386,7 @@ def test_what_serves_is_in_git_and_served_elsewhere_from_there(cloud: Cloud, tmp
     done = commit_new(cloud.account, MODEL, tmp_path)
     # THEN each change is there once, as the rule had it archived
     said = [one.message.partition("\n")[0].removeprefix(f"{MODEL}: ") for one in done]
-    assert said == [f"version {number} serves" for number in (champion.version - 1, *[champion.version] * 2)]
+    assert said == [f"version {number} serves" for number in (champion.version - 1, *[champion.version] * 3)]
     assert commit_new(cloud.account, MODEL, tmp_path) == []
     # AND a server elsewhere, which has that file, answers as the deployed model does
     question = {"instances": [row("elsewhere")]}

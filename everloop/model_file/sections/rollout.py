@@ -120,6 +120,15 @@ class Reconcile(Section):
     put_right: bool = False
 
 
+class Drill(Section):
+    """When a rollback is tried while nothing is wrong: all requests go to the previous champion, and back again.
+
+    ``schedule`` is in UTC.
+    """
+
+    schedule: Annotated[ScheduleExpression, AfterValidator(_regular)] = "rate(30 days)"
+
+
 MOST_SHADOW_ROWS = 1000
 """How many captured rows a candidate answers at most before it meets a caller."""
 
@@ -154,6 +163,7 @@ class Rollout(Section):
     bake_minutes: int = Field(default=1440, ge=0)
     guardrail: Guardrail
     reconcile: Reconcile = Field(default_factory=Reconcile)
+    drill: Drill | None = None
 
     @property
     def reads_the_lake(self) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from everloop.instants import instant_text
 from everloop.numbers_of import number_of
+from everloop.registry.drills import PASSED
 from everloop.registry.maturity import MANUAL
 from everloop.registry.ml_test_score.facts import Facts, Finding, Test
 
@@ -74,9 +75,14 @@ def _canary(test: Test, facts: Facts) -> Finding:
 
 
 def _rolled_back(test: Test, facts: Facts) -> Finding:
+    drill = facts.status.drill
+    if drill is not None and drill.status == PASSED and drill.back_seconds is not None:
+        took = f"in {drill.back_seconds:.1f} s, and forward again"
+        told = f"a drill at {instant_text(drill.begun_at)} rolled version {drill.version} back {took}"
+        return test.done(told, f"everloop status {facts.model}")
     back = [one for one in facts.rollouts if one.status == "rolled_back"]
     if not back:
-        return test.not_done(f"no rollback is on record; try one during a bake: everloop rollback {facts.model}")
+        return test.not_done(f"no rollback is on record; try one: everloop drill {facts.model}")
     by_guardrail = next((one for one in back if one.last_check.get("decision") == "rollback"), None)
     link = f"everloop rollout show {facts.model}"
     if by_guardrail is not None:

@@ -12,6 +12,7 @@ from moto import mock_aws
 from everloop.evaluation.error_report import Errors, Importance
 from everloop.evaluation.report import EnvironmentFacts, Latency
 from everloop.registry import RegistryStore, verify_audit
+from everloop.registry.drills import Drill
 from everloop.registry.exceptions import UnknownVersionError
 from everloop.registry.ml_test_score import Facts, Finding, score_of
 from everloop.registry.records import Champion, Rollout, Run, Snapshot, Version
@@ -113,6 +114,12 @@ def test_whatever_earns_points_has_a_link() -> None:
 )
 def test_a_rollback_counts_once_it_happened(rollouts: tuple[Rollout, ...], points: float) -> None:
     assert found(replace(BARE, rollouts=rollouts))["Infra 7"].points == points
+
+
+@pytest.mark.parametrize(("ended", "points"), [("passed", 1.0), ("failed", 0.0), ("under_way", 0.0)])
+def test_a_rollback_counts_where_it_was_drilled(ended: str, points: float) -> None:
+    drill = Drill("flights", at(0), 2, 1, ended, *((1.5, 0.5) if ended == "passed" else ()))
+    assert found(replace(BARE, status=replace(BARE.status, drill=drill)))["Infra 7"].points == points
 
 
 def test_a_person_who_starts_the_pipeline_is_half_a_point_and_a_rule_a_whole_one() -> None:

@@ -13,6 +13,7 @@ from everloop.registry import RegistryStore, Rollout, commands, verify_audit
 from everloop.registry.calibration_records import CalibrationRecord
 from everloop.registry.calibrations import Calibrations
 from everloop.registry.commands import COMMANDS, MAY_SEND, Command, OpenRun, StartRollout, decoded, encoded
+from everloop.registry.drills import Drills
 from everloop.registry.exceptions import CommandRefusedError
 from everloop.registry.kept_requests import KeptRequests
 from everloop.registry.locked_audit import LockedAudit
@@ -38,6 +39,7 @@ BY_NAME: dict[str, Any] = {
     "window_end": text_at(0),
     "learned_until": text_at(0),
     "to": text_at(0),
+    "begun_at": text_at(0),
 }
 EXAMPLES: dict[str, Any] = {
     "str": "x",
@@ -224,6 +226,8 @@ METHODS = {
     commands.NoteReconciled: Rollouts.note_reconciled,
     commands.Republish: Rollouts.republish,
     commands.NoteDeployment: Reconciliations.note,
+    commands.BeginDrill: Drills.begin,
+    commands.EndDrill: Drills.end,
     commands.RecordReproduction: Reproductions.record,
     commands.RevokeWaiver: Waivers.revoke,
     commands.RevertCalibration: Calibrations.revert,
