@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import json
 import signal
@@ -14,7 +15,9 @@ import pytest
 
 from everloop.cli.exceptions import CommandError
 from everloop.cli.operations.serving import Chosen, start
-from tests.helpers.artifacts import StoredArtifact, row
+from tests.everloop.server.test_application import ask
+from tests.helpers.artifacts import PREFIX, StoredArtifact, row, small_model
+from tests.helpers.declarations import binary_document, declare
 from tests.helpers.server import Server, stored_in
 
 
@@ -107,3 +110,36 @@ def test_a_file_that_can_not_be_written_to_is_named(folder: Path, tmp_path: Path
     chosen = Chosen(str(folder), manifest_sha256=StoredArtifact().manifest_sha256)
     with pytest.raises(CommandError, match="can't be written to"):
         start(chosen, host="127.0.0.1", port=0, queue=1, capture=tmp_path / "no" / "rows.jsonl")
+
+
+def declared(**changes: Any) -> Any:
+    """A declaration as its file is read, with a fallback."""
+    document = binary_document(serving={"fallback": {"use": "value", "value": 0.7}}, **changes)
+    return declare(document).model_dump(mode="json")
+
+
+def test_its_declared_fallback_answers_where_the_model_can_not(tmp_path: Path) -> None:
+    # GIVEN a version that has no score for any row, and a feature that is declared and that it does not use
+    stored = StoredArtifact(model=small_model(bias=float("nan")))
+    for key, data in stored.objects.items():
+        (tmp_path / key.removeprefix(PREFIX)).write_bytes(data)
+    chosen = Chosen(str(tmp_path), manifest_sha256=stored.manifest_sha256, declaration=declared())
+    started = start(chosen, host="127.0.0.1", port=0, queue=1, capture=tmp_path / "rows.jsonl")
+    started.listening.close()
+    # WHEN it is asked
+    body = json.dumps({"instances": [row("t1")]}).encode()
+    status, headers, answer = asyncio.run(ask(started.application, "/invocations", [body]))
+    # THEN the fallback answers, and what is kept, counted and said shows it
+    assert (status, json.loads(answer)["fallback"], started.facts["fallback"]) == (200, "value", "value")
+    assert headers["x-amzn-sagemaker-custom-attributes"] == "fallback=value"
+    (kept,) = (json.loads(line) for line in (tmp_path / "rows.jsonl").read_text().splitlines())
+    assert (kept["fallback"], kept["version"], kept["probability"]) == ("value", None, 0.7)
+    page = asyncio.run(ask(started.application, "/metrics", method="GET"))[2].decode()
+    assert "everloop_fallback_answers_total 1.0" in page
+    assert "everloop_predictions_total 0.0" in page
+
+
+def test_the_declaration_is_the_models_own(folder: Path) -> None:
+    chosen = Chosen(str(folder), manifest_sha256=StoredArtifact().manifest_sha256, declaration=declared(model="other"))
+    with pytest.raises(CommandError, match="is a version of late_train, not of other"):
+        start(chosen, host="127.0.0.1", port=0, queue=1, capture=None)
