@@ -4,8 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
+
+
+class RowReader(Protocol):
+    """Reads rows that are right; what is wrong is left to :class:`everloop.serving.request.RequestParser`."""
+
+    @property
+    def encode(self) -> Callable[[object], bytes]:
+        """Writes an answer as JSON."""
+        ...
+
+    def of_body(self, body: bytes) -> Rows | None:
+        """The rows of a native document, where nothing is wrong with it."""
+        ...
+
+    def of_objects(self, instances: Sequence[object]) -> Rows | None:
+        """The rows that were parsed before, where nothing is wrong with them."""
+        ...
 
 
 @dataclass(frozen=True)

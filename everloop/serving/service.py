@@ -234,7 +234,9 @@ class PredictionService:
         """Make ready for many requests, once one is answered: what that takes would have delayed its answer."""
         if self._loaded is not None and not self._settled:
             self._settled = True
-            self._loaded[1].parser.compile()
+            from everloop.serving.typed_rows import TypedReader  # now: its package takes a while to import
+
+            self._loaded[1].parser.compile(TypedReader)
 
     def _fall_back(self, fallback: Fallback, asked: _Asked, error: Exception, failure: Answer | None) -> Answer:
         """The fallback's answer to what the model failed on; where it has none either, the model's failure.

@@ -18,6 +18,7 @@ from everloop.serving.exceptions import RequestError
 from everloop.serving.request import RequestParser
 from everloop.serving.rows import Rows
 from everloop.serving.scores import Scores
+from everloop.serving.typed_rows import TypedReader
 from tests.helpers.artifacts import row, small_contract
 from tests.helpers.requests import rows_in_body
 
@@ -28,7 +29,7 @@ FACTS: dict[str, Any] = {"version": 7, "request_id": "r", "at": datetime(2013, 3
 def parsers(contract: ServingContract | None = None) -> tuple[RequestParser, RequestParser]:
     """One that reads field by field, and one that is compiled."""
     plain, compiled = (RequestParser(contract or small_contract(), DECLARED) for _ in range(2))
-    compiled.compile()
+    compiled.compile(TypedReader)
     return plain, compiled
 
 
