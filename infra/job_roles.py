@@ -64,6 +64,7 @@ class JobRoles(Construct):
         tuned: bool,
         warm: bool,
         probe: bool,
+        spot: bool,
         as_served: bool,
     ) -> None:
         super().__init__(scope, construct_id)
@@ -75,6 +76,7 @@ class JobRoles(Construct):
             permissions.lake_objects(READ, f"{datasets}*/train/", f"{datasets}*/test_features/"),
             permissions.lake_objects(WRITE, trained),
             *self._kept_estimators(warm),
+            *self._checkpoints("training", spot),
         ]
         listed = {"StringLike": {"s3:prefix": [f"{names.artifacts_prefix}*"]}}
         evaluate = [
@@ -89,7 +91,9 @@ class JobRoles(Construct):
         self.refit: iam.Role | None = None
         self.check_refit: iam.Role | None = None
         if refit:
-            self.refit, self.check_refit = self._refit_roles(evaluated, trained if tuned else None, warm=warm)
+            self.refit, self.check_refit = self._refit_roles(
+                evaluated, trained if tuned else None, warm=warm, spot=spot
+            )
         self.probe = self._probe_role(listed) if probe else None
 
     @property
@@ -108,7 +112,12 @@ class JobRoles(Construct):
             Grant(("s3:ListBucket",), (bucket.bucket_arn,), conditions={"StringLike": {"s3:prefix": [kept]}}),
         ]
 
-    def _refit_roles(self, evaluated: str, tuned: str | None, *, warm: bool) -> tuple[iam.Role, iam.Role]:
+    def _checkpoints(self, job: str, spot: bool) -> list[Grant]:
+        """Read and write what a job's own earlier starts kept, where it may be interrupted."""
+        kept = f"{self._permissions.names.runs_prefix}*/checkpoints_{job}/"
+        return [self._permissions.lake_objects((*READ, *WRITE), kept)] if spot else []
+
+    def _refit_roles(self, evaluated: str, tuned: str | None, *, warm: bool, spot: bool) -> tuple[iam.Role, iam.Role]:
         """``tuned`` is where the trainings stand whose parameters a refit takes."""
         permissions, names = self._permissions, self._permissions.names
         datasets = names.datasets_prefix
@@ -117,6 +126,7 @@ class JobRoles(Construct):
             permissions.lake_objects(READ, f"{datasets}*/train/", f"{datasets}*/test/", *([tuned] if tuned else [])),
             permissions.lake_objects(WRITE, trained),
             *self._kept_estimators(warm),
+            *self._checkpoints("refit", spot),
         ]
         check = [
             permissions.lake_objects(READ, f"{datasets}*/test/", trained, evaluated),

@@ -63,6 +63,7 @@ class Pipeline(Construct):
             refit=refits(declaration),
             tuned=declaration.training.tuning is not None,
             warm=declaration.training.warm_start is not None,
+            spot=declaration.training.spot is not None,
             probe=declaration.retraining.investment is not None,
             as_served=judged_scores(declaration) == "served",
         )

@@ -132,7 +132,7 @@ def pipeline_definition(declaration: ModelDeclaration) -> dict[str, Any]:
         "StartAt": "OpenRun",
         "TimeoutSeconds": pipeline_seconds(declaration),
         "States": {
-            **_opening(),
+            **_opening(declaration),
             **_candidate(declaration),
             **(_refit(declaration) if refits(declaration) else {}),
             **_restoration(declaration),
@@ -147,7 +147,7 @@ def refits(declaration: ModelDeclaration) -> bool:
     return declaration.training.refit == "after_gate"
 
 
-def _opening() -> dict[str, State]:
+def _opening(declaration: ModelDeclaration) -> dict[str, State]:
     opening = {"action": "open", **_AT, "input.$": "$$.Execution.Input"}
     refused = {"ErrorEquals": NO_RETRY_ERRORS, "ResultPath": "$.failure", "Next": "NotOpened"}
     open_run = _invoke("run", opening, "$.run", "Places", catch="CloseFailed")
@@ -163,6 +163,7 @@ def _opening() -> dict[str, State]:
                 "evaluation.$": "States.Format('${RunsUri}{}/evaluation/', $.run.result.run_id)",
                 "refit.$": "States.Format('${RunsUri}{}/refit/', $.run.result.run_id)",
                 "refit_check.$": "States.Format('${RunsUri}{}/refit_check/', $.run.result.run_id)",
+                **_checkpoints(declaration),
             },
             "ResultPath": "$.places",
             "Next": "WhatKind",
@@ -198,6 +199,17 @@ def _opening() -> dict[str, State]:
             "ResultPath": "$.candidate",
             "Next": "StartRollout",
         },
+    }
+
+
+def _checkpoints(declaration: ModelDeclaration) -> dict[str, str]:
+    """Where the trainings of a run keep what outlives an interruption, each its own."""
+    if declaration.training.spot is None:
+        return {}
+    jobs = ("training", "refit") if refits(declaration) else ("training",)
+    return {
+        f"checkpoints_{job}.$": f"States.Format('${{RunsUri}}{{}}/checkpoints_{job}/', $.run.result.run_id)"
+        for job in jobs
     }
 
 

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from everloop.documents.snapshot import HELD_OUT, channel_variable
-from everloop.documents.training import PARENT_CHANNEL, PARENT_SHA256, PARENT_VERSION, TUNED_CHANNEL
+from everloop.documents.training import CHECKPOINTS, PARENT_CHANNEL, PARENT_SHA256, PARENT_VERSION, TUNED_CHANNEL
 from everloop.model_file import ModelDeclaration
-from everloop.model_file.worst_case import job_seconds
+from everloop.model_file.worst_case import job_seconds, spot_wait_seconds, training_job_seconds
 from everloop.recalibration.declared import judged_scores
 
 VOLUME_GB = 30
@@ -26,6 +26,8 @@ SAGEMAKER_RETRY: dict[str, Any] = {
 INPUT = "/opt/ml/processing/input"
 OUTPUT = "/opt/ml/processing/output"
 CODE = "/opt/ml/processing/code"
+CHECKPOINT_FOLDER = "/opt/ml/checkpoints"
+
 MESSAGE = "/opt/ml/output/message"
 """What a processing job writes here is its ``ExitMessage``; nothing else tells why its program failed."""
 
@@ -60,8 +62,8 @@ def _parts_are(channels: Iterable[str]) -> dict[str, str]:
 def training_job(declaration: ModelDeclaration, *, next_state: str, catch: str, warm: bool = False) -> dict[str, Any]:
     """Trains a candidate on the snapshot's train split; ``warm`` continues the run's ``parent`` where it can."""
     channels = {"train": "$.snapshot.result.train_uri", "test_features": "$.snapshot.result.test_features_uri"}
-    parameters = _training(declaration, _JOB_NAME, "${TrainRole}", channels, "$.places.training", warm=warm)
-    return _job("createTrainingJob", declaration, parameters, next_state, catch) | _trained("$.training")
+    parameters = _training(declaration, _JOB_NAME, "${TrainRole}", channels, "training", warm=warm)
+    return _training_state(declaration, parameters, next_state, catch) | _trained("$.training")
 
 
 def refit_job(declaration: ModelDeclaration, *, next_state: str, catch: str, warm: bool = False) -> dict[str, Any]:
@@ -72,8 +74,8 @@ def refit_job(declaration: ModelDeclaration, *, next_state: str, catch: str, war
     channels = {"train": "$.snapshot.result.train_uri", "test": "$.snapshot.result.test_uri"}
     if declaration.training.tuning is not None:
         channels[TUNED_CHANNEL] = "$.training.model_data"
-    parameters = _training(declaration, _REFIT_NAME, "${RefitRole}", channels, "$.places.refit", warm=warm)
-    return _job("createTrainingJob", declaration, parameters, next_state, catch) | _trained("$.refitting")
+    parameters = _training(declaration, _REFIT_NAME, "${RefitRole}", channels, "refit", warm=warm)
+    return _training_state(declaration, parameters, next_state, catch) | _trained("$.refitting")
 
 
 def evaluation_job(declaration: ModelDeclaration, *, next_state: str, catch: str) -> dict[str, Any]:
@@ -116,8 +118,10 @@ def refit_check_job(declaration: ModelDeclaration, *, next_state: str, catch: st
 
 
 def _training(
-    declaration: ModelDeclaration, name: str, role: str, channels: Mapping[str, str], output: str, *, warm: bool
+    declaration: ModelDeclaration, name: str, role: str, channels: Mapping[str, str], place: str, *, warm: bool
 ) -> dict[str, Any]:
+    """``place`` is what the run calls where the results go."""
+    spot, longest = declaration.training.spot is not None, declaration.training.max_minutes * 60
     return {
         "TrainingJobName.$": name,
         "RoleArn": role,
@@ -139,16 +143,35 @@ def _training(
             **_parts_are(channel for channel in channels if channel != TUNED_CHANNEL),
             **(_PARENT_IS if warm else {}),
             **(_HELD_OUT_IS if declaration.gate.standing is not None else {}),
+            **({CHECKPOINTS: CHECKPOINT_FOLDER} if spot else {}),
         },
-        "OutputDataConfig": {"S3OutputPath.$": output},
+        "OutputDataConfig": {"S3OutputPath.$": f"$.places.{place}"},
+        **(_interruptible(place) if spot else {}),
         "ResourceConfig": {
             "InstanceType": declaration.training.instance_type,
             "InstanceCount": 1,
             "VolumeSizeInGB": VOLUME_GB,
         },
-        "StoppingCondition": {"MaxRuntimeInSeconds": declaration.training.max_minutes * 60},
+        "StoppingCondition": {
+            "MaxRuntimeInSeconds": longest,
+            # Of waiting and running together.
+            **({"MaxWaitTimeInSeconds": longest + spot_wait_seconds(declaration)} if spot else {}),
+        },
         "Tags": job_tags(declaration),
     }
+
+
+def _interruptible(place: str) -> dict[str, Any]:
+    """On spare capacity, with a folder that outlives an interruption; a run's own, in which nothing lies at first."""
+    where = {"S3Uri.$": f"$.places.checkpoints_{place}", "LocalPath": CHECKPOINT_FOLDER}
+    return {"EnableManagedSpotTraining": True, "CheckpointConfig": where}
+
+
+def _training_state(
+    declaration: ModelDeclaration, parameters: dict[str, Any], next_state: str, catch: str
+) -> dict[str, Any]:
+    state = _job("createTrainingJob", declaration, parameters, next_state, catch)
+    return {**state, "TimeoutSeconds": training_job_seconds(declaration)}
 
 
 def _trained(result: str) -> dict[str, Any]:

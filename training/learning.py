@@ -14,6 +14,7 @@ from everloop.model_file import ModelDeclaration
 from everloop.reasons import Reason
 from everloop.retraining.update import Parent, Rows, decide, trained_in_full
 from everloop.training.channels import Split
+from everloop.training.checkpoints import Checkpoints
 from everloop.training.exceptions import ParentError, TuningError, WarmStartError
 from everloop.training.kept_estimator import KeptEstimator, difference, making_of, told
 from everloop.training.tuning import Chosen, choose_parameters
@@ -49,6 +50,7 @@ def learn(
     refit: bool = False,
     parent: KeptEstimator | None = None,
     tuned: Path | None = None,
+    checkpoints: Checkpoints | None = None,
 ) -> Learned:
     """Learn from ``train``, and of a refit from ``test`` as well.
 
@@ -61,6 +63,9 @@ def learn(
     tuned : Path, optional
         What an earlier training made, whose parameters this one takes (:func:`choose_parameters`). A refit has to:
         the labels of the test part choose no parameter.
+    checkpoints : Checkpoints, optional
+        What outlives an interruption of the job. A search goes on behind its finished trials; the script is handed a
+        folder for its own where it takes a ``checkpoint``. A warm start keeps nothing: it is short.
 
     Raises
     ------
@@ -72,8 +77,9 @@ def learn(
     if parent is None or warm is None:
         if refit and declaration.training.tuning is not None and tuned is None:
             raise TuningError("a refit takes the parameters that the training before it chose, and was not handed them")
-        chosen = choose_parameters(declaration, folder, whole, tuned)
-        estimator = run_user_script(folder, declaration, whole, parameters=chosen.parameters)
+        chosen = choose_parameters(declaration, folder, whole, tuned, checkpoints)
+        kept = None if checkpoints is None else checkpoints.of_script(chosen.parameters)
+        estimator = run_user_script(folder, declaration, whole, parameters=chosen.parameters, checkpoint=kept)
         if warm is not None:
             require_continuable(estimator)
         return Learned(estimator, chosen=chosen)
@@ -82,7 +88,7 @@ def learn(
     if estimator is None:
         why = trained_in_full(reason)
         logger.info("%s", why.sentence)
-        full = learn(declaration, folder, train, test, refit=refit, tuned=tuned)
+        full = learn(declaration, folder, train, test, refit=refit, tuned=tuned, checkpoints=checkpoints)
         update: UpdateDocument = {"kind": "full", "reason": why.as_dict(), "rows": len(whole), "parent": None}
         return Learned(full.estimator, update, full.chosen)
     logger.info("%s", reason.sentence)

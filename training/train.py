@@ -31,6 +31,7 @@ from everloop.manifest import CONTRACT, ESTIMATOR, MODEL, PROFILE, sha256_hex
 from everloop.model_file import ModelDeclaration
 from everloop.training.baseline import ANSWERS, write_answers
 from everloop.training.channels import Split, read_split
+from everloop.training.checkpoints import Checkpoints
 from everloop.training.contract import build_contract
 from everloop.training.declaration import read_declaration
 from everloop.training.environment import Environment
@@ -180,7 +181,16 @@ def run(job: Job) -> None:
     logger.info("training on %d rows of %s to %s", len(train), first, last)
     parent = None if job.parent is None else job.parent.kept(declaration.model)
     folder = job.code / "user_model"
-    learned = learn(declaration, folder, part, later or test, refit=later is not None, parent=parent, tuned=job.tuned)
+    learned = learn(
+        declaration,
+        folder,
+        part,
+        later or test,
+        refit=later is not None,
+        parent=parent,
+        tuned=job.tuned,
+        checkpoints=Checkpoints.read(job.environment, code_sha256=code_sha256, data_sha256=data_sha256),
+    )
     estimator = learned.estimator
     problem_type = declaration.problem.type
     model, inputs = exported(estimator, ModelInputs.of(declaration), problem_type)

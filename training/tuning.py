@@ -37,6 +37,7 @@ from everloop.numbers_of import number_of
 from everloop.shown import shortened
 from everloop.training.candidate import unpacked
 from everloop.training.channels import Split, moment
+from everloop.training.checkpoints import Checkpoints
 from everloop.training.exceptions import TuningError, UserScriptError
 from everloop.training.onnx_export import trained_scores
 from everloop.training.user_script import run_user_script
@@ -70,7 +71,13 @@ class Chosen:
     tuned_by: str | None = None
 
 
-def choose_parameters(declaration: ModelDeclaration, folder: Path, train: Split, tuned: Path | None) -> Chosen:
+def choose_parameters(
+    declaration: ModelDeclaration,
+    folder: Path,
+    train: Split,
+    tuned: Path | None,
+    checkpoints: Checkpoints | None = None,
+) -> Chosen:
     """The declared parameters; with ``training.tuning`` those that a search finds, or that ``tuned`` has.
 
     Parameters
@@ -81,6 +88,8 @@ def choose_parameters(declaration: ModelDeclaration, folder: Path, train: Split,
         The rows to learn from. Those of the test part are not among them.
     tuned : Path or None
         The folder with what an earlier training made: its ``model.tar.gz``, or its ``training.json`` alone.
+    checkpoints : Checkpoints, optional
+        Where finished trials are kept, and taken up again: the search then goes on as if it had not been interrupted.
 
     Raises
     ------
@@ -93,7 +102,7 @@ def choose_parameters(declaration: ModelDeclaration, folder: Path, train: Split,
         return _as_chosen_before(tuned)
     if declaration.training.tuning is None:
         return Chosen(declared)
-    search = _Search.of(declaration, folder, train, declaration.training.tuning)
+    search = _Search.of(declaration, folder, train, declaration.training.tuning, checkpoints)
     document = search.run()
     best = document["trials"][document["best"]]
     logger.info(
@@ -128,15 +137,30 @@ class _Search:
     trials: list[TrialDocument] = field(default_factory=list)
     known: dict[str, float] = field(default_factory=dict)
     """The values of complete trials, by their parameters as text."""
+    checkpoints: Checkpoints | None = None
+    finished: list[TrialDocument] = field(default_factory=list)
+    """Those from before an interruption."""
 
     @classmethod
-    def of(cls, declaration: ModelDeclaration, folder: Path, train: Split, tuning: Tuning) -> _Search:
+    def of(
+        cls,
+        declaration: ModelDeclaration,
+        folder: Path,
+        train: Split,
+        tuning: Tuning,
+        checkpoints: Checkpoints | None,
+    ) -> _Search:
         problem = declaration.problem
         classes = 2 if problem.type == "binary_classification" else len(problem.classes or ())
         held = HeldGroups.of(declaration)
         apart = None if held is None else held_rows(held.for_validation(), train.features[held.column])
         folds = time_folds(train, folds=tuning.folds, days=tuning.fold_days, classes=classes, apart=apart)
-        return cls(declaration, folder, tuning, folds, ends_at=time.monotonic() + tuning.minutes * 60)
+        finished = [] if checkpoints is None else checkpoints.trials()
+        if finished:
+            logger.info("the search goes on behind %s of before", number_of(len(finished), "finished trial"))
+        left = tuning.minutes * 60 - sum(trial["seconds"] for trial in finished)
+        ends_at = time.monotonic() + left
+        return cls(declaration, folder, tuning, folds, ends_at, checkpoints=checkpoints, finished=finished)
 
     def run(self) -> TuningDocument:
         try:
@@ -147,7 +171,7 @@ class _Search:
                 " their lock, or what requirements-dev.txt names"
             ) from error
 
-        began = time.monotonic()
+        began = time.monotonic() - sum(trial["seconds"] for trial in self.finished)
         metric, tuning, seed = self.declaration.gate.metric, self.tuning, self.declaration.training.seed
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         study = optuna.create_study(
@@ -162,7 +186,7 @@ class _Search:
             if len(self.known) == _size(tuning.space):
                 ended_by = "space"
                 break
-            if time.monotonic() >= self.ends_at or not self._try(study, number):
+            if (number >= len(self.finished) and time.monotonic() >= self.ends_at) or not self._try(study, number):
                 ended_by = "minutes"
                 break
         complete = [t for t in self.trials if t["value"] is not None]
@@ -205,6 +229,8 @@ class _Search:
         trial = study.ask()
         asked = {name: _suggested(trial, name, searched) for name, searched in self.tuning.space.items()}
         parameters = {**self.declaration.training.parameters, **asked}
+        if self._known_from_before(study, trial, number, parameters):
+            return True
         began, scores, text = time.monotonic(), list[float](), canonical_json(parameters)
         state, error = "complete", None
         if text in self.known:
@@ -232,6 +258,30 @@ class _Search:
         self.known[text] = value
         study.tell(trial, value)
         self._record(number, "complete", parameters, value, scores, began)
+        return True
+
+    def _known_from_before(self, study: optuna.Study, trial: optuna.Trial, number: int, parameters: Parameters) -> bool:
+        """Whether this trial came to an end before an interruption: then it is told as it ended, and not made again.
+
+        The sampler is asked for each, so that it goes on in the same state as without an interruption.
+        """
+        import optuna
+
+        if number >= len(self.finished):
+            return False
+        earlier = self.finished[number]
+        if earlier["parameters"] != parameters:
+            logger.warning(
+                "the kept trials are not those of this search: it goes on without them from trial %d", number
+            )
+            del self.finished[number:]
+            return False
+        if earlier["value"] is None:
+            study.tell(trial, state=optuna.trial.TrialState.FAIL)
+        else:
+            study.tell(trial, earlier["value"])
+            self.known[canonical_json(parameters)] = earlier["value"]
+        self.trials.append(earlier)
         return True
 
     def _score(self, fold: Fold, parameters: Parameters) -> float:
@@ -265,6 +315,8 @@ class _Search:
         if error is not None:
             made["error"] = error
         self.trials.append(made)
+        if self.checkpoints is not None and state != "cut_off":
+            self.checkpoints.keep_trials(self.trials)
         logger.info("trial %d: %s %s", number, state, "" if value is None else f"{value:.6g}")
 
     def _why_none(self, ended_by: str) -> str:

@@ -3,12 +3,14 @@
 The script defines ``train(features, target, *, seed, parameters)`` and returns a fitted scikit-learn estimator
 or Pipeline; or anything, where it defines ``export()`` too (:mod:`everloop.training.own_export`). ``features`` is a
 DataFrame of the declared features, ``target`` a numpy array (of several classes, of their places in
-``problem.classes``), ``seed`` and ``parameters`` are those of the declaration's section ``training``.
+``problem.classes``), ``seed`` and ``parameters`` are those of the declaration's section ``training``. Where ``train``
+takes ``checkpoint`` as well, it is the folder that outlives an interruption of the job, or None.
 """
 
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import random
 import sys
 import traceback
@@ -43,6 +45,7 @@ def run_user_script(
     split: Split,
     *,
     parameters: Mapping[str, str | float | int | bool] | None = None,
+    checkpoint: Path | None = None,
 ) -> Any:
     """Train.
 
@@ -57,6 +60,9 @@ def run_user_script(
         The training rows.
     parameters : mapping, optional
         In place of the declared ones.
+    checkpoint : Path, optional
+        The folder that outlives an interruption of the job. A script whose ``train`` has an argument of this name gets
+        it, and None where nothing is kept.
 
     Returns
     -------
@@ -77,10 +83,11 @@ def run_user_script(
     _seed(settings.seed)
     features, target = split.features.copy(), np.array(split.target)
     handed = dict(settings.parameters if parameters is None else parameters)
+    kept = {"checkpoint": checkpoint} if _takes_checkpoint(train) else {}
     try:
         estimator = _call(
             script,
-            lambda: train(features, target, seed=settings.seed, parameters=handed),
+            lambda: train(features, target, seed=settings.seed, parameters=handed, **kept),
         )
     except UserScriptError as error:
         raise _with_empty_features(error, split) from error
@@ -162,6 +169,13 @@ def run_user_rule(script: Path, features: pd.DataFrame) -> np.ndarray:
     if not np.isfinite(values).all():
         raise UserScriptError(f"{script.name}: {RULE_FUNCTION}() returned values that are not finite numbers")
     return values
+
+
+def _takes_checkpoint(train: Callable[..., Any]) -> bool:
+    try:
+        return "checkpoint" in inspect.signature(train).parameters
+    except (TypeError, ValueError):  # a callable that tells no signature
+        return False
 
 
 def _seed(seed: int) -> None:

@@ -85,7 +85,7 @@ def show(model: str, run_id: str, as_json: bool) -> None:
     output.table(f"{model}, run {run_id}", ["", ""], told_of(found))
     output.table(
         "jobs",
-        ["job", "status", "instance", "seconds", "USD", "image"],
+        ["job", "status", "instance", "seconds", "USD", "saved by spot", "image"],
         (
             [
                 job.purpose,
@@ -93,6 +93,7 @@ def show(model: str, run_id: str, as_json: bool) -> None:
                 job.instance_type,
                 "" if job.seconds is None else f"{job.seconds:g}",
                 "" if job.usd is None else f"{job.usd:.4f}",
+                "" if job.spot_saved_usd is None else f"{job.spot_saved_usd:.4f}",
                 job.image,
             ]
             for job in found.jobs

@@ -39,6 +39,9 @@ class JobFacts:
         That SageMaker bills; of a processing job from its start to its end. None while it runs.
     usd : float or None
         At the list price of us-east-1; None where that of the instance is not known here.
+    spot_saved_usd : float or None
+        What spare capacity saved: the price of the seconds that a training took and SageMaker does not bill. None of a
+        job that asked for none.
     """
 
     purpose: str
@@ -48,6 +51,7 @@ class JobFacts:
     instance_type: str
     seconds: float | None
     usd: float | None
+    spot_saved_usd: float | None
     failure: str | None
 
 
@@ -206,8 +210,16 @@ def job_facts(job: RunJob, described: Mapping[str, Any]) -> JobFacts:
         instance_type=cluster["InstanceType"],
         seconds=None if seconds is None else float(seconds),
         usd=usd,
+        spot_saved_usd=_saved(described, price),
         failure=described.get("FailureReason"),
     )
+
+
+def _saved(described: Mapping[str, Any], price: float | None) -> float | None:
+    took, billed = described.get("TrainingTimeInSeconds"), described.get("BillableTimeInSeconds")
+    if not described.get("EnableManagedSpotTraining") or price is None or took is None or billed is None:
+        return None
+    return float(took - billed) * price * int(described["ResourceConfig"]["InstanceCount"]) / 3600
 
 
 def _between(described: Mapping[str, Any]) -> float | None:

@@ -25,7 +25,10 @@ class Resource:
 
 @dataclass(frozen=True)
 class Job:
-    """A SageMaker job that a state machine starts: its state, kind, instance type and how many of them."""
+    """A SageMaker job that a state machine starts: its state, kind, instance type and how many of them.
+
+    ``kind`` is ``training``, ``spot training`` or ``processing``, as the quotas of instances are called.
+    """
 
     state: str
     kind: str
@@ -88,7 +91,8 @@ def jobs_of(states: Iterable[tuple[str, Mapping[str, Any]]]) -> Iterator[Job]:
         if kind is not None:
             given = state["Parameters"]
             cluster = given.get("ResourceConfig") or given["ProcessingResources"]["ClusterConfig"]
-            yield Job(name, kind, cluster["InstanceType"], cluster["InstanceCount"])
+            spot = "spot " if given.get("EnableManagedSpotTraining") else ""
+            yield Job(name, spot + kind, cluster["InstanceType"], cluster["InstanceCount"])
 
 
 def invoked_by(states: Mapping[str, Mapping[str, Any]]) -> Mapping[str, int]:

@@ -16,6 +16,9 @@ PARENT_VERSION, PARENT_SHA256 = "EVERLOOP_PARENT_VERSION", "EVERLOOP_PARENT_SHA2
 TUNED_CHANNEL = "tuned"
 """The channel with what a training before this one made, whose parameters this one takes."""
 
+CHECKPOINTS = "EVERLOOP_CHECKPOINTS"
+"""The variable that names the folder which outlives an interruption, where a job may be interrupted."""
+
 
 class BaselineDocument(TypedDict):
     """A learned rule; see :class:`everloop.evaluation.baseline.Baseline`."""

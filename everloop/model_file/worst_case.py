@@ -47,12 +47,25 @@ def job_seconds(declaration: AllSections) -> int:
     return declaration.training.max_minutes * 60 + START_UP_SECONDS
 
 
+def training_job_seconds(declaration: AllSections) -> int:
+    """The same of a training job, which may have to wait for spare capacity."""
+    return job_seconds(declaration) + spot_wait_seconds(declaration)
+
+
+def spot_wait_seconds(declaration: AllSections) -> int:
+    """How long a training job may wait for spare capacity; 0 where it asks for none."""
+    spot = declaration.training.spot
+    return 0 if spot is None else spot.wait_minutes * 60
+
+
 def pipeline_seconds(declaration: AllSections) -> int:
     """How long one execution may take: all jobs, every step held as long as it may be, the bake, pauses, a day."""
     rollout = declaration.rollout
     steps = sum(minutes + rollout.guardrail.max_hold_minutes for minutes in step_minutes(rollout))
     minutes = steps + rollout.bake_minutes + rollout.guardrail.max_hold_minutes + (MOST_PAUSED_HOURS + 24) * 60
-    return jobs(declaration) * job_seconds(declaration) + minutes * 60
+    # Half of the jobs are trainings; the others score, on instances that are not taken away.
+    waits = jobs(declaration) // 2 * spot_wait_seconds(declaration)
+    return jobs(declaration) * job_seconds(declaration) + waits + minutes * 60
 
 
 def step_minutes(rollout: Rollout) -> list[int]:

@@ -13,6 +13,8 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from everloop.cost.templates import all_states, jobs_of
+from everloop.documents.training import CHECKPOINTS
 from everloop.infra.pipeline_definition import pipeline_definition
 from everloop.infra.probe_definition import probe_definition
 from everloop.model_file.schema import Investment
@@ -22,9 +24,11 @@ from tests.helpers.declarations import binary_document, declare
 JOBS = {"sagemaker:createTrainingJob.sync": "TrainingJob", "sagemaker:createProcessingJob.sync": "ProcessingJob"}
 WARM = declare(binary_document(training={"warm_start": {}}))
 PLAIN = declare(binary_document())
+SPOT = declare(binary_document(training={"spot": {"wait_minutes": 45}, "max_minutes": 20}))
 DEFINITIONS = {
     "plain": pipeline_definition(PLAIN),
     "warm": pipeline_definition(WARM),
+    "spot": pipeline_definition(SPOT),
     "probe": probe_definition(PLAIN, Investment()),
 }
 TASKS = {
@@ -74,6 +78,28 @@ def test_the_sdk_sends_the_same_request_from_its_typed_shapes(resources: Any, ta
     kind = JOBS[state["Resource"].split(":states:::")[1]]
     request = {**filled(state["Parameters"]), "RoleArn": ROLE}
     assert sent(resources, kind, request) == request
+
+
+def test_spot_trainings_wait_within_the_states_own_limit_and_keep_apart_from_each_other() -> None:
+    trainings = [TASKS["spot Train"], TASKS["spot Refit"]]
+    for state in trainings:
+        request = state["Parameters"]
+        assert request["EnableManagedSpotTraining"] is True
+        assert request["StoppingCondition"] == {"MaxRuntimeInSeconds": 1200, "MaxWaitTimeInSeconds": 1200 + 2700}
+        assert request["Environment"][CHECKPOINTS] == request["CheckpointConfig"]["LocalPath"]
+        assert state["TimeoutSeconds"] > request["StoppingCondition"]["MaxWaitTimeInSeconds"]
+    places = DEFINITIONS["spot"]["States"]["Places"]["Parameters"]
+    kept = [
+        places[state["Parameters"]["CheckpointConfig"]["S3Uri.$"].removeprefix("$.places.") + ".$"]
+        for state in trainings
+    ]
+    assert len(set(kept)) == 2
+    without = pipeline_definition(declare(binary_document(training={"max_minutes": 20})))
+    assert DEFINITIONS["spot"]["TimeoutSeconds"] - without["TimeoutSeconds"] == 2 * 2700
+    assert "MaxWaitTimeInSeconds" not in TASKS["plain Train"]["Parameters"]["StoppingCondition"]
+    told = {job.state: job.kind for job in jobs_of(all_states(DEFINITIONS["spot"]))}
+    assert {state for state, kind in told.items() if kind == "spot training"} == {"Train", "Refit"}
+    assert told["Evaluate"] == "processing"
 
 
 def test_the_sdk_refuses_what_it_does_not_know(resources: Any) -> None:

@@ -55,6 +55,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "parameters": {"max_iter": TREES},
         "warm_start": {"added_trees": ADDED, "max_trees": TREES + 2 * ADDED},
         "tuning": {"trials": 2, "minutes": 5, "folds": 1, "fold_days": 3, "space": {"learning_rate": LEARNING_RATES}},
+        "spot": {"wait_minutes": 5},
     }
     document["data"]["leakage"] = "stop"
     document["gate"]["margin"] = 3.0
@@ -110,6 +111,14 @@ def trained(loop: Loop, store: RegistryStore, *words: str) -> str:
     return told
 
 
+def objects(loop: Loop, holding: str) -> list[str]:
+    """The lake's keys that have a text in them."""
+    pages = (
+        loop.account.client("s3").get_paginator("list_objects_v2").paginate(Bucket=loop.account.platform.lake_bucket)
+    )
+    return [one["Key"] for page in pages for one in page.get("Contents", ()) if holding in one["Key"]]
+
+
 def test_what_serves_is_continued(loop: Loop, store: RegistryStore, models: Path, files: tuple[Path, ...]) -> None:
     # GIVEN nothing that serves; THEN there is nothing to continue, and nothing is started
     refused = typed("train", GROWN, "--update", "warm")
@@ -127,8 +136,18 @@ def test_what_serves_is_continued(loop: Loop, store: RegistryStore, models: Path
     well("data", "import", GROWN, files[0], "--models-directory", models)
     trained(loop, store)
     # AND its parameters are those of a search on validation parts, which its refit took
-    chosen = json.loads(well("runs", "show", GROWN, store.versions.get(1).run_id, "--json"))["training"]["tuning"]
+    shown = json.loads(well("runs", "show", GROWN, store.versions.get(1).run_id, "--json"))
+    chosen = shown["training"]["tuning"]
     assert [trial["state"] for trial in chosen["trials"]] == ["complete", "complete"]
+    # AND its spot instance was taken back after the first trial: the second start went on behind it
+    (job,) = (one for one in shown["jobs"] if one["purpose"] == "training")
+    described = loop.account.client("sagemaker").describe_training_job(TrainingJobName=job["name"])
+    phases = [one["Status"] for one in described["SecondaryStatusTransitions"]]
+    assert phases.count("Interrupted") == 1
+    assert phases.count("Training") == 2
+    (kept,) = objects(loop, f"{store.versions.get(1).run_id}/checkpoints_training/")
+    assert kept.endswith("trials.json")
+    assert job["spot_saved_usd"] > 0
     score = json.loads(well("score", GROWN, "--models-directory", models, "--json"))
     (tuned,) = (one for one in score["groups"]["model development"] if one["test"] == "Model 3")
     assert tuned["evidence"].startswith("2 sets of parameters")

@@ -71,6 +71,16 @@ class WarmStart(Section):
     passes: int = Field(default=1, ge=1, le=1000)
 
 
+class Spot(Section):
+    """Trainings run on spare capacity, which costs less and may be taken away.
+
+    SageMaker starts a job again that was interrupted. ``wait_minutes`` is how long one job may wait for instances
+    altogether; a job that has none by then fails.
+    """
+
+    wait_minutes: int = Field(default=60, ge=1, le=1440)
+
+
 class Training(Section):
     """How a candidate is trained: the user's script and the job that runs it.
 
@@ -84,7 +94,7 @@ class Training(Section):
     more, the evaluated model serves. ``refit: none``: the served bytes are the evaluated bytes.
 
     With ``warm_start`` a training may continue the champion instead of beginning anew. With ``tuning`` it chooses some
-    of its parameters by itself.
+    of its parameters by itself. With ``spot`` training jobs run on spare capacity.
     """
 
     script: Script = DEFAULT_SCRIPT
@@ -97,3 +107,4 @@ class Training(Section):
     refit_max_difference: float = Field(default=0.5, gt=0, le=10)
     warm_start: WarmStart | None = None
     tuning: Tuning | None = None
+    spot: Spot | None = None

@@ -255,6 +255,7 @@ NO_FAULT_OF_THE_MODEL = [
     "States.Timeout: ",
     "Lambda.Unknown: The cause could not be determined",
     'States.TaskFailed: {"SecondaryStatus":"Stopped","StoppingCondition":{"MaxRuntimeInSeconds":60}}',
+    'States.TaskFailed: {"SecondaryStatus":"MaxWaitTimeExceeded","StoppingCondition":{"MaxRuntimeInSeconds":60}}',
     "the job died",
 ]
 FAULT_OF_THE_MODEL = [

@@ -17,6 +17,7 @@ from localcloud.core.preloaded.preloading import CAN_PRELOAD
 from localcloud.core.settings import Settings, SettingsError
 from localcloud.services.sagemaker import hook
 from localcloud.services.sagemaker.jobs.preload import preloading
+from localcloud.services.sagemaker.jobs.spot import spot_interruptions
 from support.in_process import START, Cloud, MakeCloud, allow
 
 SAGEMAKER = "sagemaker.amazonaws.com"
@@ -39,6 +40,20 @@ config = pathlib.Path(os.environ["SM_INPUT_CONFIG_DIR"])
 }))
 (pathlib.Path(os.environ["SM_OUTPUT_DATA_DIR"]) / "extra.txt").write_text("more")
 print("trained")
+"""
+
+
+STEPS = """
+import json, os, pathlib, time
+kept, model = (pathlib.Path(os.environ["SM_MODEL_DIR"]).parent / name for name in ("checkpoints", "model"))
+left = [path.name for path in model.iterdir()]
+(model / "begun").write_text("")
+step = kept / str(len(list(kept.iterdir())))
+step.write_text("kept")
+if step.name == "0":
+    time.sleep(50)
+steps = sorted(path.name for path in kept.iterdir())
+(model / "model.json").write_text(json.dumps({"steps": steps, "left": left}))
 """
 
 
@@ -263,6 +278,31 @@ boto3.client("dynamodb").list_tables()
         job = jobs.train("import time; time.sleep(60)", StoppingCondition={"MaxRuntimeInSeconds": 1})
         assert (job["TrainingJobStatus"], job["SecondaryStatus"]) == ("Stopped", "MaxRuntimeExceeded")
 
+    def test_a_spot_training_is_interrupted_once_it_has_kept_something(self, jobs: Jobs) -> None:
+        job = jobs.train(
+            STEPS,
+            EnableManagedSpotTraining=True,
+            CheckpointConfig={"S3Uri": "s3://lake/kept/", "LocalPath": "/opt/ml/checkpoints"},
+            StoppingCondition={"MaxRuntimeInSeconds": 60, "MaxWaitTimeInSeconds": 90},
+        )
+        assert job["TrainingJobStatus"] == "Completed", job
+        phases = [one["Status"] for one in job["SecondaryStatusTransitions"]]
+        again = ["Starting", "Downloading", "Training"]
+        assert phases == [*again, "Interrupted", *again, "Uploading", "Completed"]
+        # THEN the second start found what the first one kept, and nothing else of it
+        model = json.loads(jobs.unpacked("runs/job-1/output/model.tar.gz")["model.json"])
+        assert model == {"steps": ["0", "1"], "left": []}
+        assert job["BillableTimeInSeconds"] < max(1, job["TrainingTimeInSeconds"])
+
+    @pytest.mark.parametrize(
+        ("spot", "wait", "named"),
+        [(True, None, "required with"), (True, 59, "59 must be greater"), (False, 90, "only with")],
+    )
+    def test_how_long_a_spot_training_waits_is_said(self, jobs: Jobs, spot: bool, wait: int | None, named: str) -> None:
+        stopping = {"MaxRuntimeInSeconds": 60, **({} if wait is None else {"MaxWaitTimeInSeconds": wait})}
+        with pytest.raises(ClientError, match=f"MaxWaitTimeInSeconds: {named}"):
+            jobs.train(TRAIN, EnableManagedSpotTraining=spot, StoppingCondition=stopping)
+
     @pytest.mark.parametrize(
         ("change", "named"),
         [
@@ -444,7 +484,7 @@ class TestPreloaded:
 @pytest.mark.parametrize(
     ("table", "said"),
     [
-        ({"preloads": []}, "has preloads; it may have images, preload, preload_environment"),
+        ({"preloads": []}, "has preloads; it may have images, preload, preload_environment, spot_interruptions"),
         ({"preload": "pandas"}, "preload = 'pandas': it is a list"),
         ({"preload": [1]}, "it is a list of modules' names"),
         ({"preload_environment": {"A": 1}}, "it is a table of texts"),
@@ -453,3 +493,10 @@ class TestPreloaded:
 def test_settings_that_mean_nothing_are_refused(table: dict[str, Any], said: str) -> None:
     with pytest.raises(SettingsError, match=re.escape(said)):
         preloading(Settings(tables={"sagemaker": table}))
+
+
+@pytest.mark.parametrize("value", [True, -1, 11, "once"])
+def test_how_often_spot_trainings_are_interrupted_is_a_small_number(value: object) -> None:
+    assert spot_interruptions(Settings()) == 1
+    with pytest.raises(SettingsError, match=r"spot_interruptions = .*: it is a number from 0 to 10"):
+        spot_interruptions(Settings(tables={"sagemaker": {"spot_interruptions": value}}))

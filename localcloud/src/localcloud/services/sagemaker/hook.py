@@ -35,6 +35,7 @@ from localcloud.services.sagemaker.jobs.preload import preloading
 from localcloud.services.sagemaker.jobs.process import resident_megabytes
 from localcloud.services.sagemaker.jobs.processing import ProcessingJob
 from localcloud.services.sagemaker.jobs.requests import check_processing_request, check_training_request
+from localcloud.services.sagemaker.jobs.spot import is_spot, spot_interruptions
 from localcloud.services.sagemaker.jobs.training import TrainingJob
 
 MEMORY_SOURCES = {"jobs": lambda: resident_megabytes(_preloading[-1].session() if _preloading else None)}
@@ -79,6 +80,7 @@ def install(context: CloudContext) -> None:
     creating = threading.Lock()
     _jobs.clear()
     _preloading.append(preload := preloading(context.settings))
+    spot_interruptions(context.settings)  # refused here, where it stands, and not when a job meets it
 
     def end_training(record: Any, job: TrainingJob) -> None:
         _follow(record, job, "training")
@@ -94,7 +96,8 @@ def install(context: CloudContext) -> None:
             _check(context, request, check_training_request, f"training-job/{request.get('TrainingJobName')}")
             with creating:
                 _refuse_used_name(self.sagemaker_backend.training_jobs, "training", request["TrainingJobName"])
-                _refuse_beyond_quota(context, TrainingJob, "training", request)
+                named = "spot training" if is_spot(request) else "training"
+                _refuse_beyond_quota(context, TrainingJob, named, request)
                 answer: ActionResult = original(self)
                 record = self.sagemaker_backend.training_jobs[request["TrainingJobName"]]
                 job = TrainingJob(context, request, record.arn, preload)
@@ -170,7 +173,11 @@ def _refuse_beyond_quota(context: CloudContext, kind: type[Job], named: str, req
     of_account = context.account.sagemaker_instances
     quota = int(context.increases.value("sagemaker", name, of_account, context.clock.now()))
     running = sum(
-        type(job) is kind and job.ended_at is None and _instance_type(job.request) == instance for job in _jobs.values()
+        type(job) is kind
+        and job.ended_at is None
+        and _instance_type(job.request) == instance
+        and is_spot(job.request) == is_spot(request)
+        for job in _jobs.values()
     )
     if running >= quota:
         raise SageMakerError(

@@ -26,7 +26,11 @@ from localcloud.core.account import OF_ALL_ENDPOINTS, Account, Increase, endpoin
 from localcloud.core.context import CloudContext
 from localcloud.core.patching import add, replace
 
-JOBS = {"training": "TrainingInstanceType", "processing": "ProcessingInstanceType"}
+JOBS = {
+    "training": "TrainingInstanceType",
+    "spot training": "TrainingInstanceType",
+    "processing": "ProcessingInstanceType",
+}
 """Kinds of SageMaker's jobs, and what its API calls their instance types."""
 
 _DEFAULTS = Account()

@@ -55,7 +55,7 @@ def describe_training_job(job: TrainingJob) -> dict[str, Any]:
     }
     if job.ended_at is not None:
         # Real seconds: a moved clock stands still while a job runs.
-        shown["TrainingTimeInSeconds"] = shown["BillableTimeInSeconds"] = job.real_seconds
+        shown["TrainingTimeInSeconds"], shown["BillableTimeInSeconds"] = job.real_seconds, job.billable_seconds
     return {name: value for name, value in shown.items() if value is not None}
 
 

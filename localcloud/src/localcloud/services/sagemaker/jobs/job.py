@@ -43,14 +43,24 @@ class JobContext:
     limit_seconds: float
     user_environment: Mapping[str, str]
 
-    def run(self, command: Sequence[str], environment: Mapping[str, str], directory: Path) -> int:
-        """Run the job's program; the exit code. The request's Environment wins over ``environment``."""
+    def run(
+        self,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        directory: Path,
+        *,
+        limit_seconds: float | None = None,
+    ) -> int:
+        """Run the job's program; the exit code. The request's Environment wins over ``environment``.
+
+        ``limit_seconds`` is what is left of the job's time, where it ran before.
+        """
         users = {name: self.root.rewrite(value) for name, value in self.user_environment.items()}
         return self.process.run(
             command,
             {**self.root.base_environment(), **self.environment, **environment, **users},
             directory,
-            self.limit_seconds,
+            self.limit_seconds if limit_seconds is None else limit_seconds,
         )
 
     def last_lines(self) -> deque[str]:

@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from localcloud.core.preloaded.preloading import Preloading
 from localcloud.core.settings import Settings, SettingsError
 from localcloud.services.sagemaker.jobs.root import INTERPRETER_VARIABLES
+from localcloud.services.sagemaker.jobs.spot import INTERRUPTIONS
 
-_KEYS = {"images", "preload", "preload_environment"}
+_KEYS = {"images", "preload", "preload_environment", INTERRUPTIONS}
 
 
 def preloading(settings: Settings, environment: Mapping[str, str] | None = None) -> Preloading:

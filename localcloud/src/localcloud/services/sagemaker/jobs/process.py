@@ -37,6 +37,7 @@ class JobProcess:
         self._process: subprocess.Popen[str] | None = None
         self._stop_requested = False
         self._timed_out = False
+        self.interrupted = False
         self.last_lines: deque[str] = deque(maxlen=_KEPT_LINES)
 
     def run(self, command: Sequence[str], environment: Mapping[str, str], directory: Path, limit_seconds: float) -> int:
@@ -52,6 +53,7 @@ class JobProcess:
         with self._lock:
             if self._stop_requested:
                 raise JobStoppedError(timed_out=False)
+            self.interrupted = False
             self._process = subprocess.Popen(
                 list(command),
                 env=dict(environment),
@@ -87,6 +89,15 @@ class JobProcess:
         """End the program and all it started: by SIGTERM, and by SIGKILL when that is not heard."""
         with self._lock:
             self._stop_requested = True
+        self._end()
+
+    def interrupt(self) -> None:
+        """End the program in the same way, as one whose instance is taken back: another may be run afterwards."""
+        self.interrupted = True
+        self._end()
+
+    def _end(self) -> None:
+        with self._lock:
             process = self._process
         if process is None or process.poll() is not None:
             return

@@ -72,9 +72,25 @@ def _training_problems(request: dict[str, Any]) -> Iterator[str]:
             yield f"HyperParameters.{name}: {value!r} must be a string"
     for index, channel in enumerate(request.get("InputDataConfig") or []):
         yield from _channel_problems(f"InputDataConfig[{index}]", channel)
+    yield from _spot_problems(request)
     checkpoints = (request.get("CheckpointConfig") or {}).get("LocalPath")
     if checkpoints:
         yield from _container_path("CheckpointConfig.LocalPath", checkpoints)
+
+
+def _spot_problems(request: dict[str, Any]) -> Iterator[str]:
+    stopping = request.get("StoppingCondition") or {}
+    longest, waiting = stopping.get("MaxRuntimeInSeconds", 86400), stopping.get("MaxWaitTimeInSeconds")
+    if not request.get("EnableManagedSpotTraining"):
+        if waiting is not None:
+            yield "StoppingCondition.MaxWaitTimeInSeconds: only with EnableManagedSpotTraining"
+    elif waiting is None:
+        yield "StoppingCondition.MaxWaitTimeInSeconds: required with EnableManagedSpotTraining"
+    elif waiting < longest:
+        yield (
+            f"StoppingCondition.MaxWaitTimeInSeconds: {waiting} must be greater than or equal to MaxRuntimeInSeconds,"
+            f" {longest}"
+        )
 
 
 def _channel_problems(place: str, channel: dict[str, Any]) -> Iterator[str]:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import shlex
+import shutil
+import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,7 @@ from localcloud.services.sagemaker.jobs.exceptions import AlgorithmFailureError,
 from localcloud.services.sagemaker.jobs.job import DEFAULT_VOLUME_GB, Job, JobContext
 from localcloud.services.sagemaker.jobs.root import JobRoot
 from localcloud.services.sagemaker.jobs.script_mode import Script, resource_config
+from localcloud.services.sagemaker.jobs.spot import BILLED_SHARE, TakenBack, is_spot, spot_interruptions
 
 _MAX_FAILURE_CHARACTERS = 1024
 
@@ -54,9 +58,33 @@ class TrainingJob(Job):
         self.enter_phase("Downloading", "Downloading input data")
         self._prepare(context, script)
         self.enter_phase("Training", "Training image download completed. Training in progress.")
-        self._run(context, script)
+        left, interruptions = self.limit_seconds, spot_interruptions(self._context.settings)
+        while True:
+            began = time.monotonic()
+            if self._run(context, script, left, interruptible=interruptions > 0):
+                break
+            left, interruptions = max(1.0, left - (time.monotonic() - began)), interruptions - 1
+            self._begin_again(context, script)
         self.enter_phase("Uploading", "Uploading generated training model")
         self._upload(context, root)
+
+    @property
+    def billable_seconds(self) -> int:
+        """What is billed of ``real_seconds``."""
+        return int(self.real_seconds * BILLED_SHARE) if is_spot(self.request) else self.real_seconds
+
+    def _begin_again(self, context: JobContext, script: Script) -> None:
+        """Bring the job to another instance: of the one that was taken back only the checkpoints are left."""
+        self.enter_phase("Interrupted", "The spot instance was taken back.")
+        self._keep_checkpoints(context)
+        lost = [context.root.local(f"/opt/ml/{path}") for path in ("model", "output", "input", "code")]
+        for folder in (*lost, self._checkpoint_folder(context.root)):
+            if folder is not None:
+                shutil.rmtree(folder, ignore_errors=True)
+        self.enter_phase("Starting", "Preparing the instances for training")
+        self.enter_phase("Downloading", "Downloading input data")
+        self._prepare(context, script)
+        self.enter_phase("Training", "Training image download completed. Training in progress.")
 
     def _prepare(self, context: JobContext, script: Script) -> None:
         root = context.root
@@ -114,7 +142,8 @@ class TrainingJob(Job):
             "PYTHONPATH": str(root.local("/opt/ml/code")),
         }
 
-    def _run(self, context: JobContext, script: Script) -> None:
+    def _run(self, context: JobContext, script: Script, limit_seconds: float, *, interruptible: bool) -> bool:
+        """Run the program; whether it came to its end, and was not interrupted."""
         root = context.root
         code = root.local("/opt/ml/code")
         if not _is_inside(code, script.program):
@@ -125,10 +154,21 @@ class TrainingJob(Job):
             context.log.write(remark)
         command = ["/bin/sh"] if script.program.endswith(".sh") else [str(root.local("/opt/ml/bin/python"))]
         arguments = [root.rewrite(argument) for argument in script.arguments()]
-        code_of_exit = context.run([*command, script.program, *arguments], self.environment(root, script), code)
+        checkpoints = self._checkpoint_folder(root)
+        watched = checkpoints if interruptible and is_spot(self.request) else None
+        with nullcontext() if watched is None else TakenBack(context.process, watched):
+            code_of_exit = context.run(
+                [*command, script.program, *arguments],
+                self.environment(root, script),
+                code,
+                limit_seconds=limit_seconds,
+            )
+        if code_of_exit != 0 and context.process.interrupted:
+            return False
         if code_of_exit != 0:
             shown = shlex.join(["python3", script.program, *arguments])
             raise AlgorithmFailureError(_failure_text(context, root, code_of_exit, shown), code_of_exit)
+        return True
 
     def _upload(self, context: JobContext, root: JobRoot) -> None:
         scratch = root.local("/opt/ml/tmp")
@@ -136,10 +176,16 @@ class TrainingJob(Job):
         data = root.local("/opt/ml/output/data")
         if any(data.iterdir()):
             context.s3.upload_archive(data, self.artifact_uri.replace("model.tar.gz", "output.tar.gz"), scratch)
+        self._keep_checkpoints(context)
+
+    def _checkpoint_folder(self, root: JobRoot) -> Path | None:
         checkpoints = self.request.get("CheckpointConfig")
-        if checkpoints:
-            directory = root.local(checkpoints.get("LocalPath", "/opt/ml/checkpoints"))
-            context.s3.upload_directory(directory, checkpoints["S3Uri"])
+        return root.local(checkpoints.get("LocalPath", "/opt/ml/checkpoints")) if checkpoints else None
+
+    def _keep_checkpoints(self, context: JobContext) -> None:
+        folder = self._checkpoint_folder(context.root)
+        if folder is not None:
+            context.s3.upload_directory(folder, self.request["CheckpointConfig"]["S3Uri"])
 
 
 def _is_inside(code: Path, program: str) -> bool:
