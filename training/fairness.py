@@ -17,17 +17,19 @@ def fairness_in(declaration: ModelDeclaration, test: Split, candidate: np.ndarra
 
     Parameters
     ----------
-    candidate : ndarray, shape (rows,)
+    candidate : ndarray, shape (rows,), or (rows, classes) of several classes
         Its scores of the rows of ``test``.
     """
     asked = declaration.gate.fairness
     if asked is None:
         return None
-    classes = declaration.problem.type == "binary_classification"
+    binary = declaration.problem.type == "binary_classification"
+    classes = tuple(str(name) for name in declaration.problem.classes or ())
     terms = Terms(
-        threshold=declaration.serving.threshold if classes else None,
+        threshold=declaration.serving.threshold if binary else None,
         minimum_rows=asked.minimum_rows,
         confidence=declaration.gate.confidence,
-        limits=len(declared_limits(asked)) * len(asked.by),
+        limits=len(declared_limits(asked)) * len(asked.by) * max(1, len(classes)),
+        classes=classes,
     )
     return fairness_of(dimensions_of(asked.by, test), test.labels, candidate, test.days, terms)

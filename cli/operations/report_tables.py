@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from everloop.evaluation.calibration_report import Calibrated
 from everloop.evaluation.error_report import Errors
+from everloop.evaluation.fairness_gate import told_of
 from everloop.evaluation.fairness_report import Fairness, FairnessBy, Rate
 from everloop.evaluation.held_groups_report import HeldGroupsFacts
 from everloop.evaluation.learning_report import LearningCurve, more_rows
@@ -182,7 +183,7 @@ def _groups(fairness: Fairness, by: FairnessBy) -> Table:
         for one in by.groups
     ]
     left_out = f"; {by.left_out}" if by.left_out else ""
-    return f"groups by {by.feature}{acted}{left_out}", headers, rows
+    return f"groups by {told_of(by)}{acted}{left_out}", headers, rows
 
 
 def _rate(rate: Rate | None) -> str:
@@ -206,4 +207,4 @@ def _gaps(by: FairnessBy) -> Table:
         ]
         for gap in by.gaps
     ]
-    return f"how far apart groups by {by.feature} are", headers, rows
+    return f"how far apart groups by {told_of(by)} are", headers, rows

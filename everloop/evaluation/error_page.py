@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import groupby
 
 from everloop.evaluation.error_report import Confusion, Dependence, Errors, WorstRow
 from everloop.evaluation.learning_report import LearningCurve, more_rows
@@ -31,8 +32,8 @@ def errors_told(errors: Errors) -> Iterator[str]:
         )
         if len(errors.importance) > MOST_FEATURES:
             yield note(f"The {MOST_FEATURES} most important of {len(errors.importance)} features are shown.")
-        for one in errors.dependence:
-            yield from _dependence(one)
+        for feature, curves in groupby(errors.dependence, key=lambda one: one.feature):
+            yield from _dependence(feature, list(curves))
     if errors.worst:
         yield "<h2>The worst answers</h2>"
         yield from _worst(errors)
@@ -63,17 +64,19 @@ def _confusion(found: Confusion) -> str:
     return table(["decision", "came true", "did not", "rows"], rows) + told
 
 
-def _dependence(found: Dependence) -> Iterator[str]:
-    points = list(zip(found.values, found.scores, strict=True))
-    if len(points) > 1:
-        yield f"<h3>{text(found.feature)}</h3>"
-        yield line(points, f"mean score if all rows had this {found.feature}")
+def _dependence(feature: str, curves: list[Dependence]) -> Iterator[str]:
+    if len(curves[0].values) > 1:
+        yield f"<h3>{text(feature)}</h3>"
+        for one in curves:
+            what = f"mean probability of {one.of_class}" if one.of_class else "mean score"
+            yield line(list(zip(one.values, one.scores, strict=True)), f"{what} if all rows had this {feature}")
 
 
 def _worst(errors: Errors) -> Iterator[str]:
     names = [one.feature for one in errors.importance[:SHOWN_VALUES]]
     rows = [_cells(one, names) for one in errors.worst[:MOST_ROWS]]
-    yield table(["day", "outcome", "score", *names], rows)
+    told = ["outcome", "answered", "probability of the outcome"] if errors.worst[0].came else ["outcome", "score"]
+    yield table(["day", *told, *names], rows)
     yield note(
         f"The {number_of(len(rows), 'test row')} with the largest loss, with the most important features. Personal"
         " features are masked, and the rows' keys are not kept."
@@ -81,4 +84,5 @@ def _worst(errors: Errors) -> Iterator[str]:
 
 
 def _cells(one: WorstRow, names: list[str]) -> list[str]:
-    return [one.day, f"{one.outcome:g}", f"{one.score:.3g}", *(one.features.get(name, "") for name in names)]
+    told = [one.came, one.answered] if one.came else [f"{one.outcome:g}"]
+    return [one.day, *told, f"{one.score:.3g}", *(one.features.get(name, "") for name in names)]

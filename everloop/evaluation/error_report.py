@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from everloop.typed_json import ADDED
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,9 @@ class WorstRow:
     day : str
         Its UTC day. The row's key is not kept.
     outcome, score, loss : float
+        Of several classes ``outcome`` is the place of the one that came, and ``score`` its probability.
+    came, answered : str
+        Of several classes the names of the one that came and of the likeliest one; else empty.
     features : dict of str to str
         Its values as text, ``missing`` where there is none, ``masked`` of a feature that is declared personal.
     """
@@ -34,6 +39,8 @@ class WorstRow:
     score: float
     loss: float
     features: dict[str, str]
+    came: str = field(default="", metadata=ADDED)
+    answered: str = field(default="", metadata=ADDED)
 
 
 @dataclass(frozen=True)
@@ -56,7 +63,7 @@ class Importance:
 
 @dataclass(frozen=True)
 class Dependence:
-    """The mean score when all rows have the same value of a feature.
+    """The mean score when all rows have the same value of a feature; of several classes the probability of one.
 
     Attributes
     ----------
@@ -64,11 +71,14 @@ class Dependence:
         Quantiles of a number, or the commonest values of a category; rising, as text.
     scores : tuple of float or None
         None where no row has a score.
+    of_class : str
+        The class whose probability it is, of several; else empty.
     """
 
     feature: str
     values: tuple[str, ...]
     scores: tuple[float | None, ...]
+    of_class: str = field(default="", metadata=ADDED)
 
 
 @dataclass(frozen=True)
@@ -78,7 +88,7 @@ class Errors:
     Attributes
     ----------
     confusion : Confusion or None
-        Of all test rows; None of a regression.
+        Of all test rows; None of a regression, and of several classes, whose confusion the report has beside.
     worst : tuple of WorstRow
         Of all test rows, the largest loss first.
     rows : int
@@ -86,7 +96,7 @@ class Errors:
     importance : tuple of Importance
         The most important feature first.
     dependence : tuple of Dependence
-        Of the most important features, in the same order.
+        Of the most important features, in the same order; of several classes one for each class and feature.
     """
 
     metric: str

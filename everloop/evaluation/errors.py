@@ -32,6 +32,8 @@ MOST_SCORED = 400_000
 """Scores that importance takes: with more features fewer rows are dealt."""
 
 DEPENDENCES = 6
+MOST_CURVES = 24
+"""Of all classes together: with more classes fewer features are shown."""
 POINTS = 11
 COMMONEST = 10
 MASKED, MISSING = "masked", "missing"
@@ -53,7 +55,7 @@ def errors_of(
     ----------
     rows : Rows
         Labelled test rows, ``days`` as datetime64[D].
-    scores : ndarray, shape (rows,)
+    scores : ndarray, shape (rows,), or (rows, classes) of several classes
         The candidate's.
     metric : str
         A loss; of ``rmse`` the rows' losses are squared errors.
@@ -71,14 +73,15 @@ def errors_of(
         some, before = rows.at(places), scores[places]
     found = [_importance(contract, score, some, before, place, name, metric, rng) for place, name in enumerate(names)]
     ordered = sorted(found, key=lambda one: one.increase, reverse=True)
-    shown = [one.feature for one in ordered[:DEPENDENCES] if one.feature not in personal]
+    most = max(1, min(DEPENDENCES, MOST_CURVES // max(1, len(contract.classes))))
+    shown = [one.feature for one in ordered[:most] if one.feature not in personal]
     return Errors(
         metric=metric,
         rows=len(some.labels),
         confusion=_confusion(contract, rows, scores),
         worst=_worst(contract, rows, scores, metric, personal),
         importance=tuple(ordered),
-        dependence=tuple(_dependence(contract, score, some, names.index(name), name) for name in shown),
+        dependence=tuple(one for name in shown for one in _dependences(contract, score, some, names.index(name), name)),
     )
 
 
@@ -105,12 +108,20 @@ def _worst(
         WorstRow(
             str(rows.days[place]),
             float(rows.labels[place]),
-            float(scores[place]),
+            float(scores[place, int(rows.labels[place])] if contract.is_multiclass else scores[place]),
             float(losses[place]),
             _shown(contract, rows, int(place), personal),
+            *_named(contract, int(rows.labels[place]), scores[place]),
         )
         for place in places
     )
+
+
+def _named(contract: ServingContract, outcome: int, score: np.ndarray) -> tuple[str, str]:
+    """What came and what was answered, by name; empty where classes have none."""
+    if not contract.is_multiclass:
+        return "", ""
+    return str(contract.classes[outcome]), str(contract.classes[int(score.argmax())])
 
 
 def _shown(contract: ServingContract, rows: Rows, place: int, personal: Collection[str]) -> dict[str, str]:
@@ -139,7 +150,8 @@ def _importance(
         order = rng.permutation(len(rows.labels))
         after = score(*_set(contract, rows, place, order))
         # A dealt row that has no score is one that never occurs: it keeps its own.
-        after = np.where(np.isfinite(after), after, before)
+        known = np.isfinite(after).reshape(len(after), -1).all(axis=1)
+        after = np.where(known if after.ndim == 1 else known[:, None], after, before)
         differences.append(paired_difference(estimate(metric, rows.labels, after), undealt, rows.days))
     mean = float(np.mean([one.difference for one in differences]))
     return Importance(name, mean, differences[0].low, differences[0].high)
@@ -160,7 +172,7 @@ def _set(
     return num, cat
 
 
-def _dependence(contract: ServingContract, score: Score, rows: Rows, place: int, name: str) -> Dependence:
+def _dependences(contract: ServingContract, score: Score, rows: Rows, place: int, name: str) -> tuple[Dependence, ...]:
     at = place - len(contract.numbers)
     values: list[float] | list[str]
     if at < 0:
@@ -173,5 +185,15 @@ def _dependence(contract: ServingContract, score: Score, rows: Rows, place: int,
         values = sorted(value for value, _ in counted.most_common(COMMONEST))
         texts = [value or MISSING for value in values]
     scores = [score(*_set(contract, rows, place, value)) for value in values]
-    means = [float(found[np.isfinite(found)].mean()) if np.isfinite(found).any() else None for found in scores]
-    return Dependence(name, tuple(texts), tuple(means))
+    if not contract.is_multiclass:
+        return (Dependence(name, tuple(texts), tuple(_mean(found) for found in scores)),)
+    return tuple(
+        Dependence(name, tuple(texts), tuple(_mean(found[:, at]) for found in scores), str(called))
+        for at, called in enumerate(contract.classes)
+    )
+
+
+def _mean(scores: np.ndarray) -> float | None:
+    """Of those that there are."""
+    known = scores[np.isfinite(scores)]
+    return float(known.mean()) if len(known) else None

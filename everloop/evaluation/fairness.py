@@ -13,8 +13,8 @@ H. Weerts et al., "Fairlearn: assessing and improving fairness of AI systems", J
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
@@ -54,18 +54,21 @@ class Terms:
     Attributes
     ----------
     threshold : float or None
-        None of a regression.
+        None of a regression, and of several classes.
     minimum_rows : int
     confidence : float
         Of the gate.
     limits : int
-        Declared limits, over all features, among which a broken one may be found by chance.
+        Declared limits, over all features and classes, among which a broken one may be found by chance.
+    classes : tuple of str
+        The names of several classes: each is held against all others, and a row is selected where it is the likeliest.
     """
 
     threshold: float | None
     minimum_rows: int
     confidence: float
     limits: int
+    classes: tuple[str, ...] = ()
 
 
 def fairness_of(
@@ -76,33 +79,57 @@ def fairness_of(
     Parameters
     ----------
     labels, scores : ndarray, shape (rows,)
+        Of several classes the places of those that came, and probabilities [rows, classes].
     days : ndarray, shape (rows,)
     """
     every, day = np.unique(days, return_inverse=True)
-    by = tuple(_by(one, labels, scores, day, terms) for one in dimensions)
+    by = tuple(found for one in dimensions for found in _of_dimension(one, labels, scores, day, terms))
     return Fairness(terms.threshold, terms.minimum_rows, terms.confidence, len(every), by)
 
 
-def _by(one: Dimension, labels: np.ndarray, scores: np.ndarray, day: np.ndarray, terms: Terms) -> FairnessBy:
-    rates = _rates(one, labels, scores, day, terms.threshold)
-    groups = tuple(_group(one, place, rates, labels, scores, day, terms) for place in range(len(one.names)))
-    measures = MEASURES if terms.threshold is not None else MEASURES[-1:]
+def _of_dimension(
+    one: Dimension, labels: np.ndarray, scores: np.ndarray, day: np.ndarray, terms: Terms
+) -> Iterator[FairnessBy]:
+    if not terms.classes:
+        acts = None if terms.threshold is None else scores >= terms.threshold
+        yield _by(one, labels, scores, acts, day, terms)
+        return
+    answers = scores.argmax(axis=1)
+    for place, name in enumerate(terms.classes):
+        came = (labels == place).astype(np.float64)
+        yield replace(_by(one, came, scores[:, place], answers == place, day, terms), of_class=name)
+
+
+def _by(
+    one: Dimension,
+    labels: np.ndarray,
+    scores: np.ndarray,
+    acts: np.ndarray | None,
+    day: np.ndarray,
+    terms: Terms,
+) -> FairnessBy:
+    """``acts`` are the rows that are selected, bool [rows]; None of a regression."""
+    rates = _rates(one, labels, scores, acts, day)
+    groups = tuple(
+        _group(one, place, rates, labels, scores, day, classes=acts is not None) for place in range(len(one.names))
+    )
+    measures = MEASURES if acts is not None else MEASURES[-1:]
     gaps = tuple(_gap(measure, one.names, [rates[of] for of in _RATE_OF[measure]], terms) for measure in measures)
     return FairnessBy(one.feature, groups, gaps, one.left_out)
 
 
 def _rates(
-    one: Dimension, labels: np.ndarray, scores: np.ndarray, day: np.ndarray, threshold: float | None
+    one: Dimension, labels: np.ndarray, scores: np.ndarray, acts: np.ndarray | None, day: np.ndarray
 ) -> dict[str, GroupRates]:
     count = len(one.names)
-    outcomes = None if threshold is None else labels
+    outcomes = None if acts is None else labels
     found = {"calibration": group_rates(scores - labels, one.places, count, day, outcomes)}
-    if threshold is None:
+    if acts is None:
         return found
-    acts = (scores >= threshold).astype(np.float64)
+    selected = acts.astype(np.float64)
     for name, rows in (("selection", labels >= 0), ("true_positive", labels == 1), ("false_positive", labels == 0)):
         places = np.where(rows, one.places, -1)
-        found[name] = group_rates(acts, places, count, day, acts)
+        found[name] = group_rates(selected, places, count, day, selected)
     return found
 
 
@@ -113,7 +140,8 @@ def _group(
     labels: np.ndarray,
     scores: np.ndarray,
     day: np.ndarray,
-    terms: Terms,
+    *,
+    classes: bool,
 ) -> GroupFacts:
     rows = one.places == place
     told = {name: _rate(found, place) for name, found in rates.items()}
@@ -125,7 +153,7 @@ def _group(
         true_positive_rate=told.get("true_positive"),
         false_positive_rate=told.get("false_positive"),
         calibration=told["calibration"],
-        reliability=() if terms.threshold is None else reliability(labels[rows], scores[rows]),
+        reliability=reliability(labels[rows], scores[rows]) if classes else (),
     )
 
 

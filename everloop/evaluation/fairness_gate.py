@@ -47,6 +47,11 @@ def declared_limits(asked: GateFairness) -> dict[Measure, float]:
     return {measure: limit for measure, limit in found.items() if limit is not None}
 
 
+def told_of(by: FairnessBy) -> str:
+    """The feature, and of several classes the one that is held against the others."""
+    return f"{by.feature}, {by.of_class} against all others" if by.of_class else by.feature
+
+
 def on_fairness(report: Report, policy: Gate) -> Iterator[Reason]:
     """Whether the groups of every declared feature keep the declared limits."""
     asked = policy.fairness
@@ -56,15 +61,18 @@ def on_fairness(report: Report, policy: Gate) -> Iterator[Reason]:
     if fairness is None:
         yield checked("fairness", False, "The report does not say how groups of people fare, and gate.fairness does.")
         return
-    found = {one.feature: one for one in fairness.by}
+    found = {by.by: [one for one in fairness.by if one.feature == by.by] for by in asked.by}
+    classes = [] if report.multiclass is None else [one.name for one in report.multiclass.classes]
+    whole = all([one.of_class for one in each] == (classes or [""]) for each in found.values())
     same = fairness.minimum_rows == asked.minimum_rows and fairness.confidence == policy.confidence
-    if not same or set(found) != {by.by for by in asked.by}:
+    if not same or not whole or len(fairness.by) != sum(map(len, found.values())):
         yield checked("fairness", False, "The report has other groups than gate.fairness declares: evaluate again.")
         return
     for by in asked.by:
-        for measure, limit in declared_limits(asked).items():
-            gap = next((gap for gap in found[by.by].gaps if gap.measure == measure), None)
-            yield from _judged(fairness, found[by.by], measure, gap, limit, policy)
+        for one in found[by.by]:
+            for measure, limit in declared_limits(asked).items():
+                gap = next((gap for gap in one.gaps if gap.measure == measure), None)
+                yield from _judged(fairness, one, measure, gap, limit, policy)
 
 
 def _judged(
@@ -74,13 +82,13 @@ def _judged(
     assert asked is not None
     code = f"fairness_{measure}"
     if gap is None:
-        yield checked(code, False, f"The report does not have the {measure} of {by.feature}.")
+        yield checked(code, False, f"The report does not have the {measure} of {told_of(by)}.")
         return
     if gap.left_out:
         refused = asked.too_few == "refuse"
         what = "so its limit can't be judged" if gap.value is None else "so the limit is judged without them"
         sentence = (
-            f"Of {by.feature}, groups have too few rows for {measure} (gate.fairness.minimum_rows is"
+            f"Of {told_of(by)}, groups have too few rows for {measure} (gate.fairness.minimum_rows is"
             f" {asked.minimum_rows}): {', '.join(gap.left_out[:MOST_NAMED])}, {what}."
         )
         remedy = (
@@ -88,7 +96,7 @@ def _judged(
         )
         yield checked("fairness_too_few_rows", not refused, sentence + remedy)
     if gap.value is None:
-        told = f"By {by.feature}, {measure} can't be judged: fewer than two groups have rows enough."
+        told = f"By {told_of(by)}, {measure} can't be judged: fewer than two groups have rows enough."
         yield checked(code, asked.too_few == "tell", told)
         return
     yield _limit(fairness, by, measure, gap, limit, policy)
@@ -103,9 +111,9 @@ def _limit(fairness: Fairness, by: FairnessBy, measure: Measure, gap: Gap, limit
     between = f"{gap.lowest} (lowest) and {gap.highest} (highest)"
     interval = "" if gap.low is None or gap.high is None else f" (95%: {gap.low:.4g} to {gap.high:.4g})"
     acted = "" if fairness.threshold is None else f", acting from a score of {fairness.threshold:g} on"
-    told = f"By {by.feature}{acted}, groups differ in {_TOLD[measure]} by {gap.value:.4g}{interval}: {between}"
+    told = f"By {told_of(by)}{acted}, groups differ in {_TOLD[measure]} by {gap.value:.4g}{interval}: {between}"
     if least:
-        told = f"By {by.feature}{acted}, the {_TOLD[measure]} is {gap.value:.4g}{interval}: {between}"
+        told = f"By {told_of(by)}{acted}, the {_TOLD[measure]} is {gap.value:.4g}{interval}: {between}"
     required = f"{word} {limit:.4g} is allowed"
     sure = f"{100 * policy.confidence:.6g}%"
     if asked.require == "estimate":

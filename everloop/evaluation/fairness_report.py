@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, get_args
+
+from everloop.typed_json import ADDED
 
 Measure = Literal[
     "selection_rate_gap",
@@ -61,7 +63,8 @@ class GroupFacts:
     name : str
     rows, days : int
     selection_rate, true_positive_rate, false_positive_rate : Rate or None
-        Shares of rows whose score reaches the threshold: of all, of those of class 1, of those of class 0. None of a
+        Shares of rows whose score reaches the threshold: of all, of those of class 1, of those of class 0. Of several
+        classes, shares of rows for which the class is answered: of all, of its own rows, of others. None of a
         regression.
     calibration : Rate
         The mean of score less outcome.
@@ -124,12 +127,15 @@ class FairnessBy:
         One for each of ``MEASURES``; of a regression the last alone.
     left_out : str
         Rows in no group, in a sentence; empty where there are none.
+    of_class : str
+        Of several classes, the one that is held against all others; else empty.
     """
 
     feature: str
     groups: tuple[GroupFacts, ...]
     gaps: tuple[Gap, ...]
     left_out: str
+    of_class: str = field(default="", metadata=ADDED)
 
 
 @dataclass(frozen=True)
@@ -139,7 +145,7 @@ class Fairness:
     Attributes
     ----------
     threshold : float or None
-        From it on a row counts as selected; None of a regression.
+        From it on a row counts as selected; None of a regression, and of several classes: there the likeliest is.
     minimum_rows : int
         Rows that a group's rate must be a mean over to be compared.
     confidence : float

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from everloop.documents.money import CostDocument, MoneyDocument
 from everloop.evaluation.calibration_report import Calibrated
 from everloop.evaluation.error_page import errors_told, learning_told
+from everloop.evaluation.fairness_gate import told_of
 from everloop.evaluation.fairness_report import Fairness, FairnessBy, Rate
 from everloop.evaluation.held_groups_report import HeldGroupsFacts
 from everloop.evaluation.multiclass_report import Multiclass
@@ -248,7 +249,7 @@ def _loss(one: SliceFacts) -> float:
 
 
 def _groups(fairness: Fairness, by: FairnessBy) -> Iterator[str]:
-    yield f"<h2>Groups by {text(by.feature)}</h2>"
+    yield f"<h2>Groups by {text(told_of(by))}</h2>"
     for what, pick in (("selected", "selection_rate"), ("score less outcome", "calibration")):
         rates = [(one, getattr(one, pick)) for one in by.groups]
         bars = [
@@ -271,6 +272,10 @@ def _groups(fairness: Fairness, by: FairnessBy) -> Iterator[str]:
     yield table(head, rows)
     if fairness.threshold is not None:
         yield note(f"A row is selected from a score of {fairness.threshold:g} on.")
+    if by.of_class:
+        yield note(
+            f"A row is selected where {by.of_class} is the likeliest class. It came true where {by.of_class} came."
+        )
     if by.left_out:
         yield note(f"In no group: {by.left_out}.")
 

@@ -50,7 +50,9 @@ UNITS: tuple[tuple[str, float, float], ...] = (
 _FAHRENHEIT, _CELSIUS = ("_f", "fahrenheit"), ("_c", "celsius")
 
 Score = Callable[[np.ndarray, np.ndarray], np.ndarray]
-"""Scores of ``num`` float64 [rows, numbers] and ``cat`` object [rows, categories]; NaN where there is none."""
+"""Scores of ``num`` float64 [rows, numbers] and ``cat`` object [rows, categories]; NaN where there is none.
+
+Of several classes [rows, classes]."""
 
 
 @dataclass(frozen=True)
@@ -145,7 +147,7 @@ class _Bench:
         share = float(1 - kept.mean())
         if not kept.any():
             return Disturbance(kind, feature, told, 0, 1.0, None, None, None, None, None)
-        after = np.full(len(num), np.nan)
+        after = np.full((len(num), *self.before.shape[1:]), np.nan)
         after[kept] = self.score(num[kept], cat[kept])
         return self.compared(kind, feature, told, kept, after, share)
 
@@ -153,7 +155,7 @@ class _Bench:
         self, kind: Kind, feature: str, told: str, kept: np.ndarray, after: np.ndarray, refused: float
     ) -> Disturbance:
         """The scores of the ``kept`` rows before and after (of all rows), told as a disturbance."""
-        answered = kept & np.isfinite(after)
+        answered = kept & _usable(after)
         unanswered = float(1 - answered.sum() / kept.sum())
         if not answered.any():
             return Disturbance(kind, feature, told, 0, refused, None, None, None, None, None, unanswered)
@@ -166,7 +168,9 @@ class _Bench:
         if self.contract.is_classification:
             threshold = self.contract.threshold
             flipped = float(((after >= threshold) != (before >= threshold)).mean())
-        moved = float(np.abs(after - before).mean())
+        elif self.contract.is_multiclass:
+            flipped = float((after.argmax(axis=1) != before.argmax(axis=1)).mean())
+        moved = float(_moves(before, after).mean())
         return Disturbance(kind, feature, told, len(after), refused, increase, low, high, moved, flipped, unanswered)
 
 
@@ -255,22 +259,37 @@ def _search(bench: _Bench, rng: np.random.Generator) -> Iterator[Disturbance]:
     chosen = np.sort(rng.choice(len(rows.labels), min(SEARCHED_ROWS, len(rows.labels)), replace=False))
     tried = rows.at(np.repeat(chosen, TRIES))
     steps = rng.uniform(-NOISE, NOISE, size=tried.num.shape) * spread
-    after = bench.score(_inside(tried.num + steps, bench.contract), tried.cat).reshape(len(chosen), TRIES)
+    shape = (len(chosen), TRIES, *bench.before.shape[1:])
+    after = bench.score(_inside(tried.num + steps, bench.contract), tried.cat).reshape(shape)
     # The row as it was is one more try: a move that helps is none that an attacker makes. One without a score is the
     # worst there is.
     before = bench.before[chosen]
-    answered = np.where(np.isfinite(after), after, before[:, None])
-    losses = row_losses(bench.metric, tried.labels, answered.ravel()).reshape(after.shape)
+    usable = np.isfinite(after)
+    answered = np.where(usable, after, before[:, None])
+    losses = row_losses(bench.metric, tried.labels, answered.reshape(-1, *shape[2:])).reshape(shape[:2])
     own = row_losses(bench.metric, rows.labels[chosen], before)
     worst = losses.argmax(axis=1)
     hurt = losses.max(axis=1) > own
-    scores = np.full(len(rows.labels), np.nan)
-    scores[chosen] = np.where(hurt, np.take_along_axis(answered, worst[:, None], axis=1)[:, 0], before)
-    scores[chosen[np.isnan(after).any(axis=1)]] = np.nan
+    scores = np.full(bench.before.shape, np.nan)
+    scores[chosen] = before
+    scores[chosen[hurt]] = answered[np.arange(len(chosen)), worst][hurt]
+    scores[chosen[~usable.reshape(len(chosen), -1).all(axis=1)]] = np.nan
     kept = np.zeros(len(rows.labels), dtype=bool)
     kept[chosen] = True
     told = f"each row gets the worst of {TRIES} random moves of all numbers, by at most {NOISE:g} standard deviations"
     yield bench.compared("search", "", told, kept, scores, 0.0)
+
+
+def _usable(scores: np.ndarray) -> np.ndarray:
+    """Which rows have a score that can be answered, bool [rows]."""
+    finite = np.isfinite(scores)
+    return np.asarray(finite if finite.ndim == 1 else finite.all(axis=1))
+
+
+def _moves(before: np.ndarray, after: np.ndarray) -> np.ndarray:
+    """How far each score moved, float64 [rows]; of several classes the total variation between the probabilities."""
+    apart = np.abs(after - before)
+    return np.asarray(apart if apart.ndim == 1 else apart.sum(axis=1) / 2)
 
 
 def spreads(num: np.ndarray) -> np.ndarray:

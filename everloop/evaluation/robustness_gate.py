@@ -70,7 +70,7 @@ def _of_kind(found: Robustness, asked: GateRobustness, kind: Kind) -> Iterator[R
     if one is None or one.flipped is None:
         yield _nothing(found, kind, f"{code}_flips")
         return
-    told = f"If {one.told}, {100 * one.flipped:.3g}% of {number_of(one.rows, 'row')} get the other decision"
+    told = f"If {one.told}, {100 * one.flipped:.3g}% of {number_of(one.rows, 'row')} get another decision"
     required = f"at most {100 * flips:.3g}% is allowed"
     yield checked(f"{code}_flips", one.flipped <= flips, f"{told}; {required}.", one.flipped, flips)
 

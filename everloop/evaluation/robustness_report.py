@@ -36,9 +36,11 @@ class Disturbance:
     low, high : float or None
         Its 95% interval with days as clusters; None where the rows do not give one.
     moved : float or None
-        Mean absolute change of the score.
+        Mean absolute change of the score; of several classes the mean total variation between the probabilities:
+        half the sum of their absolute changes.
     flipped : float or None
-        Share of scored rows that get the other decision; None of a regression.
+        Share of scored rows that get another decision, of several classes another likeliest class; None of a
+        regression.
     unanswered : float
         Share of the rows that the contract takes for which the model has no score that can be answered. They are left
         out of the figures.

@@ -7,7 +7,7 @@ from everloop.evaluation.robustness_report import KINDS, Disturbance, Robustness
 MOST_SHOWN = 4
 """Of a kind."""
 
-HEADERS = ["change", "loss", "score moves by", "other decision", "refused by the contract"]
+HEADERS = ["change", "loss", "score moves by", "another decision", "refused by the contract"]
 
 
 def disturbed(found: Robustness) -> list[list[str]]:

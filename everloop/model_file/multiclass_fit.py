@@ -68,8 +68,6 @@ def what_several_classes_lack(declaration: Any) -> Iterator[Misfit]:
 
 _LACKING = (
     ("gate", "money", "decisions have no prices"),
-    ("gate", "fairness", "no row is selected or not"),
-    ("gate", "robustness", "disturbed rows are compared by one score a row"),
     ("training", "learning_curve", "it measures one score a row"),
     ("retraining", "investment", "probes compare one score a row; `quality`, `drift`, `volume` and `schedule_days` do"),
     ("training", "warm_start", "trainings are full ones"),

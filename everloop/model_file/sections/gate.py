@@ -85,7 +85,8 @@ class GateFairness(Section):
     """How far apart groups of people may be on the test rows, for each feature in ``by``.
 
     A gap is the highest group's rate less the lowest's; ``min_selection_rate_ratio`` is of the lowest over the highest
-    ("four fifths": 0.8). A row counts as selected from ``serving.threshold`` on. ``max_equalized_odds_gap`` limits the
+    ("four fifths": 0.8). A row counts as selected from ``serving.threshold`` on; of several classes each is held
+    against all others, and a row is selected where it is the likeliest. ``max_equalized_odds_gap`` limits the
     larger of the gaps in true and false positive rate, ``max_calibration_gap`` that between the groups' means of score
     less outcome. A group whose rate would be a mean over fewer than ``minimum_rows`` rows is not compared;
     ``too_few`` says whether that refuses the candidate, or is told alone.
@@ -110,7 +111,7 @@ class GateRobustness(Section):
     ``missing``, a feature that may be missing is; ``unseen``, a category is new; ``extreme``, a number is at an end of
     its declared range; ``noise``, all numbers move a little; ``unit``, a number comes in another unit and the contract
     takes it; ``search``, the worst of many small moves. ``max_noise_flips`` and ``max_search_flips`` limit the share of
-    rows that get the other decision.
+    rows that get another decision.
     """
 
     max_missing_increase: float | None = None

@@ -121,3 +121,45 @@ def test_the_report_keeps_both() -> None:
     labels, truth = labels_and_truth(1)
     report = report_of(labels, truth, None, errors=analysed(), learning_curve=CURVE)
     assert Report.from_json(report.to_json()) == report
+
+
+class TestSeveralClasses:
+    """GIVEN the same model as one of two classes by name."""
+
+    CONTRACT = replace(CONTRACT, problem_type="multiclass_classification", classes=("on_time", "late"))
+
+    @staticmethod
+    def score(num: np.ndarray, cat: np.ndarray) -> np.ndarray:
+        late = score(num, cat)
+        return np.column_stack([1 - late, late])
+
+    def found(self) -> Errors:
+        rows = rows_in_days()
+        return errors_of(self.CONTRACT, self.score, rows, self.score(rows.num, rows.cat), metric="log_loss", seed=7)
+
+    def test_importance_is_that_of_one_chance(self) -> None:
+        found, beside = self.found(), analysed()
+        ours, theirs = ({one.feature: one.increase for one in of.importance} for of in (found, beside))
+        assert ours == pytest.approx(theirs)
+        assert found.confusion is None
+
+    def test_each_class_has_its_own_dependence_and_they_are_all_of_it_together(self) -> None:
+        found = self.found()
+        assert [one.of_class for one in found.dependence] == ["on_time", "late"] * DEPENDENCES
+        for on_time, late, chance in zip(
+            found.dependence[::2], found.dependence[1::2], analysed().dependence, strict=True
+        ):
+            assert late.scores == pytest.approx(chance.scores)
+            assert np.add(on_time.scores, late.scores) == pytest.approx(np.ones(len(late.scores)))
+        # THEN with many classes fewer features are shown
+        many = replace(self.CONTRACT, classes=tuple(f"c{n}" for n in range(20)))
+        rows, wide = rows_in_days(), lambda num, cat: np.pad(self.score(num, cat), ((0, 0), (0, 18)))
+        found = errors_of(many, wide, rows, wide(rows.num, rows.cat), metric="log_loss", seed=7)
+        assert len(found.dependence) == 20
+
+    def test_the_worst_rows_say_what_came_and_what_was_answered(self) -> None:
+        worst, told = self.found().worst[0], "".join(errors_told(self.found()))
+        assert {worst.came, worst.answered} == {"on_time", "late"}
+        assert worst.loss == pytest.approx(-np.log(worst.score))
+        assert "<th>probability of the outcome</th>" in told.replace('<th class="n">', "<th>")
+        assert "mean probability of late if all rows had this wind" in told

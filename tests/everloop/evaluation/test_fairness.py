@@ -15,6 +15,7 @@ from everloop.evaluation.fairness import Terms, fairness_of, reliability
 from everloop.evaluation.fairness_report import Gap
 from everloop.evaluation.gate import decide
 from everloop.evaluation.group_rates import wilson
+from everloop.evaluation.multiclass_report import ClassFacts, Multiclass
 from everloop.evaluation.report import Report
 from everloop.reasons import Reason
 from tests.everloop.evaluation.builders import DAYS, EXPECTED, labels_and_truth, policy, report_of
@@ -210,3 +211,48 @@ def test_intervals_of_shares_stay_between_nothing_and_everything() -> None:
             assert rate.high is not None
             assert 0 <= rate.low <= rate.high <= 1
     assert all(gap.high is None or 0 <= gap.high <= 1 for gap in by.gaps if gap.measure != "calibration_gap")
+
+
+class TestSeveralClasses:
+    """GIVEN three classes, of which one is answered more often in one group."""
+
+    RNG = np.random.default_rng(5)
+    NAMES = ("on_time", "late", "cancelled")
+    SCORES = RNG.dirichlet([4, 2, 1], ROWS) * 0.7 + 0.3 * np.eye(3)[np.where(GROUP == "blue", 1, 0)]
+    OUTCOMES = (SCORES.cumsum(axis=1) < RNG.random((ROWS, 1))).sum(axis=1).clip(0, 2)
+
+    def report(self) -> Report:
+        dimension = dimension_of_category("group", GROUP, None)
+        terms = replace(TERMS, threshold=None, classes=self.NAMES)
+        fairness = fairness_of([dimension], self.OUTCOMES, self.SCORES, DAYS, terms)
+        facts = tuple(ClassFacts(name, 300, 10, 300, 200, 0.3) for name in self.NAMES)
+        return replace(report(TRUTH), fairness=fairness, multiclass=Multiclass(facts, ((1, 0), (0, 1))))
+
+    def test_each_is_held_against_all_others_by_fairlearns_definitions(self) -> None:
+        fairness = self.report().fairness
+        assert fairness is not None
+        assert [one.of_class for one in fairness.by] == list(self.NAMES)
+        answers = self.SCORES.argmax(axis=1)
+        for place, by in enumerate(fairness.by):
+            came = (place == self.OUTCOMES).astype(float)
+            beside = gaps(came, (answers == place).astype(float), GROUP, DAYS)
+            assert [gap for gap in by.gaps if gap.measure != "calibration_gap"] == [
+                gap for measure, gap in beside.items() if measure != "calibration_gap"
+            ]
+            for facts in by.groups:
+                rows = facts.name == GROUP
+                assert facts.calibration.value == pytest.approx((self.SCORES[:, place] - came)[rows].mean())
+
+    def test_a_limit_is_of_every_class_and_names_the_one_that_breaks_it(self) -> None:
+        told = reasons(self.report(), max_selection_rate_gap=0.15)
+        assert [r.passed for r in told] == [False, False, True]
+        assert "By group, late against all others, groups differ in selection rate by 0." in told[1].sentence
+        assert Report.from_json(self.report().to_json()) == self.report()
+
+    def test_a_report_without_one_of_the_classes_is_refused(self) -> None:
+        found = self.report()
+        assert found.fairness is not None
+        fewer = replace(found, fairness=replace(found.fairness, by=found.fairness.by[:2]))
+        for silent in (fewer, replace(found, multiclass=None), replace(report(TRUTH), multiclass=found.multiclass)):
+            [refused] = reasons(silent, max_selection_rate_gap=0.15)
+            assert (refused.passed, "evaluate again" in refused.sentence) == (False, True)

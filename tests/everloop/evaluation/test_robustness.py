@@ -218,3 +218,33 @@ def test_a_kind_that_cannot_come_keeps_its_limit() -> None:
 def test_the_report_keeps_it() -> None:
     report = report_of(LABELS, TRUTH, None, robustness=measured())
     assert Report.from_json(report.to_json()) == report
+
+
+class TestSeveralClasses:
+    """GIVEN the same model as one of two classes by name."""
+
+    CONTRACT = replace(CONTRACT, problem_type="multiclass_classification", classes=("on_time", "late"))
+
+    @staticmethod
+    def score(num: np.ndarray, cat: np.ndarray) -> np.ndarray:
+        late = score(num, cat)
+        return np.column_stack([1 - late, late])
+
+    def test_two_classes_are_disturbed_as_one_chance_is(self) -> None:
+        found = robustness_of(self.CONTRACT, self.score, labelled(), metric="log_loss", seed=7)
+        beside = measured()
+        assert found.loss == pytest.approx(beside.loss)
+        for one, other in zip(found.disturbances, beside.disturbances, strict=True):
+            assert (one.kind, one.told, one.rows, one.refused) == (other.kind, other.told, other.rows, other.refused)
+            numbers = ("increase", "moved", "flipped")
+            ours, theirs = ([getattr(of, number) for number in numbers] for of in (one, other))
+            assert ours == pytest.approx(theirs, abs=1e-9)
+
+    def test_a_row_without_one_of_its_probabilities_is_not_answered(self) -> None:
+        def silent(num: np.ndarray, cat: np.ndarray) -> np.ndarray:
+            scores = self.score(num, cat)
+            scores[np.isnan(num[:, 0]), 1] = np.nan
+            return scores
+
+        [one] = by_name(robustness_of(self.CONTRACT, silent, labelled(), metric="log_loss", seed=7))["missing", "wind"]
+        assert (one.unanswered, one.rows, one.increase) == (1.0, 0, None)
