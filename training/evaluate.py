@@ -37,6 +37,7 @@ from everloop.evaluation.metrics import (
     Estimate,
     estimate,
 )
+from everloop.evaluation.money import is_priced
 from everloop.evaluation.multiclass_metrics import MULTICLASS_METRICS
 from everloop.evaluation.ranking_report import Ranking
 from everloop.evaluation.report import (
@@ -256,11 +257,11 @@ def evaluate(
         code_sha256=candidate.training["code_sha256"],
         files={name: sha256_hex(data) for name, data in files.items()},
         quality_over_days=_over_days(gate_metric, test, scores),
-        money=None
-        if several
-        else money_of(
+        money=money_of(
             declaration, test, scores, baseline, beside=compared.money, beside_as_served=compared.money_as_served
-        ),
+        )
+        if is_priced(declaration)
+        else None,
         older=older,
         interval=interval,
         environment=environment,
@@ -349,7 +350,7 @@ def _compare(
         len(rows),
         _values(declaration, theirs, rows),
         paired,
-        money=None if declaration.problem.type == MULTICLASS else money_beside(declaration, rows, *raw),
+        money=money_beside(declaration, rows, *raw) if is_priced(declaration) else None,
         scores=_where_judged(apart, basis, unlearned, raw),
         ranking=None if declaration.problem.type == MULTICLASS else ranking_of(declaration, rows, *raw, None),
         basis=basis,

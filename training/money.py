@@ -28,7 +28,7 @@ def money_of(
 
     Parameters
     ----------
-    candidate : ndarray, shape (rows,)
+    candidate : ndarray, shape (rows,), or (rows, classes) of several classes
         Its scores of the rows of ``test``.
     baseline : Answers
         To the same rows; decisions of its own are taken as they are.
@@ -53,6 +53,7 @@ def money_of(
         candidate_at_best=at_best,
         champion=beside,
         as_served=beside_as_served,
+        decisions=pricing.decisions,
     )
 
 

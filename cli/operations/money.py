@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from everloop.documents.money import MoneyDocument
 from everloop.documents.window import WindowMoneyDocument
-from everloop.evaluation.money_gate import told_cost
+from everloop.evaluation.money_gate import DECIDED, told_cost
 from everloop.numbers_of import number_of
 
 
@@ -42,4 +42,6 @@ def costs_of(money: MoneyDocument) -> list[tuple[str, str]]:
     best, at_best = money["best_threshold"], money["candidate_at_best"]
     if best is not None and at_best is not None and best != money["threshold"]:
         found.append((f"with this version acting from {best:.3g} on", told_cost(at_best, currency)))
+    if money.get("decisions") == "likeliest" and at_best is not None:
+        found.append((f"with this version deciding by {DECIDED['least_cost']}", told_cost(at_best, currency)))
     return found

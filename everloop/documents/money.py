@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypedDict
+from typing import Literal, NotRequired, TypedDict
 
 
 class CostDocument(TypedDict):
@@ -30,7 +30,8 @@ class ChampionCosts(TypedDict):
 class MoneyDocument(TypedDict):
     """The money of an evaluation; see :class:`everloop.evaluation.report.Money`.
 
-    ``candidate`` and ``baseline`` are by raw scores, on all ``rows`` of ``days`` days.
+    ``candidate`` and ``baseline`` are by raw scores, on all ``rows`` of ``days`` days. ``decisions``
+    is there of several classes alone.
     """
 
     currency: str
@@ -42,3 +43,4 @@ class MoneyDocument(TypedDict):
     best_threshold: float | None
     candidate_at_best: CostDocument | None
     beside_champion: ChampionCosts | None
+    decisions: NotRequired[str]

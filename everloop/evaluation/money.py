@@ -1,8 +1,9 @@
 """What decisions cost, in the money that a declaration gives to right and wrong ones.
 
 A decision costs what ``problem.value`` says: a false alarm, a miss and a hit of a classification, a unit of error of a
-regression. The cost of 1,000 decisions is a mean over rows like a loss, below 0 where decisions earn. So its intervals
-and differences are those of :mod:`everloop.evaluation.significance`, with days as clusters.
+regression, and of several classes each decision by the class that came. The cost of 1,000 decisions is a mean over rows
+like a loss, below 0 where decisions earn. So its intervals and differences are those of
+:mod:`everloop.evaluation.significance`, with days as clusters.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ import numpy as np
 from everloop.evaluation.metrics import Estimate
 from everloop.evaluation.report import COST, MetricValue
 from everloop.evaluation.significance import metric_value
+from everloop.model_file.class_costs import cost_matrix
 from everloop.model_file.cost_threshold import threshold_of_prices
+from everloop.problem_types import MULTICLASS
 
 if TYPE_CHECKING:
     from everloop.model_file.schema import ModelDeclaration, Value
@@ -92,6 +95,29 @@ def decision_costs(target: np.ndarray, acts: np.ndarray, value: Value) -> np.nda
     return np.where(acts, acted, np.where(positive, value.false_negative_cost, 0.0))
 
 
+def is_priced(declaration: ModelDeclaration) -> bool:
+    """Whether decisions come to money: always, but of several classes only with costs."""
+    return declaration.problem.type != MULTICLASS or declaration.problem.value.costs is not None
+
+
+def decided_classes(scores: np.ndarray, costs: np.ndarray | None) -> np.ndarray:
+    """The class that is decided for, int64 [rows]: the likeliest, or with costs the one of least expected cost.
+
+    Of equal ones the first declared counts. That is Bayes' rule: C. Elkan, "The foundations of cost-sensitive
+    learning", IJCAI 17 (2001).
+
+    Parameters
+    ----------
+    scores : float64 array, shape (rows, classes)
+        Probabilities.
+    costs : float64 array, shape (classes, classes), or None
+        Of each class that came, what deciding for each costs.
+    """
+    if costs is None:
+        return np.asarray(scores.argmax(axis=1))
+    return np.asarray((scores @ costs).argmin(axis=1))
+
+
 @dataclass(frozen=True)
 class Pricing:
     """How a declaration turns predictions into money.
@@ -99,27 +125,43 @@ class Pricing:
     Attributes
     ----------
     threshold : float or None
-        A classification acts from it on; None of a regression.
+        A classification acts from it on; None of a regression, and of several classes.
+    costs : float64 array, shape (classes, classes), or None
+        Of several classes: of each class that came, what deciding for each costs.
+    decisions : str
+        Of several classes what is decided for: the ``likeliest``, or the one of ``least_cost``; else empty.
     """
 
     value: Value
     threshold: float | None
+    costs: np.ndarray | None = None
+    decisions: str = ""
 
     @classmethod
     def of(cls, declaration: ModelDeclaration) -> Pricing:
         """By ``problem.value``, with the threshold that serves."""
+        value, names = declaration.problem.value, declaration.problem.classes
+        if value.costs is not None and names is not None:
+            return cls(value, None, np.array(cost_matrix(value.costs, names)), value.decisions)
         classes = declaration.problem.type == "binary_classification"
         return cls(declaration.problem.value, declaration.serving.threshold if classes else None)
 
     @property
     def best(self) -> Pricing | None:
-        """The same prices with the threshold that costs least where scores are calibrated; None without one."""
+        """The same prices with the decisions that cost least where scores are calibrated; None where they do anyway.
+
+        Of two classes these are of a threshold, which prices may lack.
+        """
+        if self.costs is not None:
+            return replace(self, decisions="least_cost") if self.decisions == "likeliest" else None
         best = None if self.threshold is None else best_threshold(self.value)
         return None if best is None else Pricing(self.value, best)
 
     @property
     def limits(self) -> tuple[float, float] | None:
         """What 1,000 decisions of a classification cost at least and at most; a regression has no limits."""
+        if self.costs is not None:
+            return PER * float(self.costs.min()), PER * float(self.costs.max())
         return None if self.threshold is None else cost_limits(self.value)
 
     def cost(self, found: Estimate, days: np.ndarray, groups: np.ndarray | None = None) -> MetricValue:
@@ -131,6 +173,11 @@ class Pricing:
 
     def estimate(self, labels: np.ndarray, scores: np.ndarray) -> Estimate:
         """The cost of 1,000 decisions taken by ``scores``, with the influence of every row on it."""
+        if self.costs is not None:
+            decided = decided_classes(scores, self.costs if self.decisions == "least_cost" else None)
+            places = np.asarray(labels).astype(np.int64)
+            rows = np.bincount(places, minlength=len(self.costs))
+            return replace(_estimate(PER * self.costs[places, decided]), class_rows=tuple(rows.tolist()))
         if self.threshold is not None:
             return self.estimate_of_decisions(labels, np.asarray(scores) >= self.threshold)
         return _estimate(PER * row_costs(labels, scores, self.value, None))

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from everloop.model_file.schema import Gate
 
 
+DECIDED = {"likeliest": "the likeliest class", "least_cost": "least expected cost"}
+"""How one of several classes is decided for, in words."""
+
+
 def in_money(report: Report, policy: Gate, champion_version: int | None, scores: Scores) -> Iterator[Reason]:
     """What decisions cost, and whether that is what ``gate.money`` asks for."""
     money, asked = report.money, policy.money
@@ -47,7 +51,7 @@ def money_document(report: Report, scores: Scores) -> MoneyDocument | None:
     if money is None:
         return None
     beside = compared_by(money, scores)
-    return {
+    found: MoneyDocument = {
         "currency": money.currency,
         "threshold": money.threshold,
         "rows": report.rows,
@@ -66,6 +70,7 @@ def money_document(report: Report, scores: Scores) -> MoneyDocument | None:
             "champion": _cost(beside.champion),
         },
     }
+    return {**found, "decisions": money.decisions} if money.decisions else found
 
 
 def _cost(found: MetricValue) -> CostDocument:
@@ -75,6 +80,8 @@ def _cost(found: MetricValue) -> CostDocument:
 def _told(money: Money, scores: Scores, *, judged: bool) -> str:
     """What 1,000 decisions cost, in one sentence or two."""
     acted = "" if money.threshold is None else f", acting from a score of {money.threshold:g} on,"
+    if money.decisions:
+        acted = f", by {DECIDED[money.decisions]},"
     told = (
         f"1,000 decisions{acted} cost {told_cost(_cost(money.candidate), money.currency)} with the candidate and"
         f" {told_cost(_cost(money.baseline), money.currency)} with the baseline."

@@ -194,7 +194,8 @@ class Money:
     ----------
     currency : str
     threshold : float or None
-        A classification is acted on from it on; None for a regression, which pays by the unit of error.
+        A classification is acted on from it on; None for a regression, which pays by the unit of error, and of several
+        classes.
     candidate, baseline : MetricValue
         On all test rows, by raw scores.
     paired_baseline : PairedDifference
@@ -202,11 +203,13 @@ class Money:
     best_threshold : float or None
         The threshold that costs least where scores are calibrated.
     candidate_at_best : MetricValue or None
-        What the candidate's decisions would cost with it.
+        What the candidate's decisions would cost with it; of several classes, by least expected cost.
     champion : MoneyBesideChampion or None
         By raw scores. None where there is no champion, or no row to compare on.
     as_served : MoneyBesideChampion or None
         By the scores that callers would have got. None where nothing is recalibrated too.
+    decisions : str
+        Of several classes what counts as decided: the ``likeliest``, or the one of ``least_cost``; else empty.
     """
 
     currency: str
@@ -218,6 +221,7 @@ class Money:
     candidate_at_best: MetricValue | None
     champion: MoneyBesideChampion | None
     as_served: MoneyBesideChampion | None
+    decisions: str = field(default="", metadata=ADDED)
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from everloop.evaluation.error_page import errors_told, learning_told
 from everloop.evaluation.fairness_gate import told_of
 from everloop.evaluation.fairness_report import Fairness, FairnessBy, Rate
 from everloop.evaluation.held_groups_report import HeldGroupsFacts
+from everloop.evaluation.money_gate import DECIDED
 from everloop.evaluation.multiclass_report import Multiclass
 from everloop.evaluation.page_parts import note, page_of, table, text
 from everloop.evaluation.plots import Bar, curve, interval_bars, line
@@ -170,8 +171,13 @@ def _money(money: MoneyDocument) -> str:
     if beside is not None:
         rows.append(["version in use, on rows new to it", _cost(beside["champion"])])
         rows.append(["this version, on the same rows", _cost(beside["candidate"])])
+    decided = money.get("decisions")
+    if decided == "likeliest" and money["candidate_at_best"] is not None:
+        rows.append([f"this version, deciding by {DECIDED['least_cost']}", _cost(money["candidate_at_best"])])
     head = ["decisions by", f"1,000 decisions cost, {money['currency']}"]
-    return table(head, rows) + note("Below 0 they earn.")
+    told = f" A decision is for {DECIDED[decided]} unless it says otherwise." if decided == "likeliest" else ""
+    told = f" A decision is for the class of {DECIDED[decided]}." if decided == "least_cost" else told
+    return table(head, rows) + note(f"Below 0 they earn.{told}")
 
 
 def _cost(cost: CostDocument) -> str:

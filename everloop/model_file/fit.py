@@ -14,7 +14,6 @@ from everloop.model_file.grouped_fit import RATES, RECALIBRATED_RATES, dimension
 from everloop.model_file.misfit import Location, Misfit
 from everloop.model_file.multiclass_fit import (
     shares_of_classes,
-    tier_of_several_classes,
     what_several_classes_lack,
 )
 from everloop.model_file.names import closest_name
@@ -469,7 +468,6 @@ WHOLE_RULES: tuple[Rule, ...] = (
     fallback_misfits,
     what_several_classes_lack,
     shares_of_classes,
-    tier_of_several_classes,
     tier_misfits,
 )
 """Of the whole declaration."""

@@ -34,13 +34,11 @@ def classes_of_the_type(problem: Any) -> Iterator[Misfit]:
 
 
 def no_prices(problem: Any) -> Iterator[Misfit]:
-    """Prices of right and wrong decisions are of two classes, or of a number."""
+    """Prices of right and wrong decisions are of two classes, or of a number; several classes have costs."""
     for key in PRICES:
         price = value_of(problem.value, key)
         if price:
-            yield Misfit(
-                ("value", key), price, f"no {key!r}, {_BECAUSE}: Everloop has no prices for several classes yet"
-            )
+            yield Misfit(("value", key), price, f"no {key!r}, {_BECAUSE}: it pays by `costs`, of each class that came")
 
 
 def rule_of_several_classes(problem: Any) -> Iterator[Misfit]:
@@ -55,6 +53,8 @@ def what_several_classes_lack(declaration: Any) -> Iterator[Misfit]:
     if declaration.problem.type != MULTICLASS:
         return
     yield from _no_recalibration(declaration)
+    if value_of(declaration.gate, "money") is not None and value_of(declaration.problem.value, "costs") is None:
+        yield Misfit(("gate", "money"), {}, f"problem.value.costs beside it, {_BECAUSE}: decisions have no prices yet")
     for section, key, reason in _LACKING:
         found = value_of(getattr(declaration, section), key)
         if found is not None:
@@ -67,23 +67,11 @@ def what_several_classes_lack(declaration: Any) -> Iterator[Misfit]:
 
 
 _LACKING = (
-    ("gate", "money", "decisions have no prices"),
     ("training", "learning_curve", "it measures one score a row"),
     ("retraining", "investment", "probes compare one score a row; `quality`, `drift`, `volume` and `schedule_days` do"),
     ("training", "warm_start", "trainings are full ones"),
 )
 DEFAULT_THRESHOLD = 0.5
-
-
-def tier_of_several_classes(declaration: Any) -> Iterator[Misfit]:
-    """The highest tier asks for fairness and money, which nothing measures yet."""
-    if declaration.problem.type == MULTICLASS and declaration.risk.tier == "high":
-        yield Misfit(
-            ("risk", "tier"),
-            "high",
-            f"light or standard, {_BECAUSE}: Everloop does not compare groups of people, or count money, with several"
-            " classes. Declare a binary_classification of the outcome that matters",
-        )
 
 
 def shares_of_classes(declaration: Any) -> Iterator[Misfit]:

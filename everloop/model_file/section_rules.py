@@ -9,6 +9,7 @@ from typing import Any
 from everloop.evaluation.baselines import ALL_KEYS, CLASSES_ONLY, KEYS
 from everloop.lake_tables import RESERVED_COLUMNS
 from everloop.limits import shows_nothing
+from everloop.model_file.class_costs import costs_of_the_type
 from everloop.model_file.misfit import Misfit
 from everloop.model_file.multiclass_fit import classes_of_the_type, no_prices, rule_of_several_classes
 from everloop.model_file.partial import Rule, all_known, known, value_of
@@ -414,6 +415,7 @@ SECTION_RULES: dict[str, tuple[Rule, ...]] = {
         classes_of_the_type,
         _interval_of_a_value,
         _prices_of_the_type,
+        costs_of_the_type,
         _priced,
         _probabilities_of_classes,
     ),

@@ -38,7 +38,17 @@ ROWS, TEST = 3600, 1200
 
 def declaration() -> ModelDeclaration:
     gate = {"absolute": [{"metric": "macro_f1", "min": 0.2}], "slices": {"by": [{"by": "line"}]}, "confidence": 0.9}
-    problem = {"baseline": {"kind": "group_mean", "by": "line"}}
+    gate |= {
+        "money": {},
+        "fairness": {"by": [{"by": "line"}], "max_calibration_gap": 0.5},
+        "robustness": {"max_noise_flips": 0.2},
+    }
+    costs = {
+        "on_time": {"late": 20, "cancelled": 25},
+        "late": {"on_time": 25, "cancelled": 25},
+        "cancelled": {"on_time": 30},
+    }
+    problem = {"baseline": {"kind": "group_mean", "by": "line"}, "value": {"costs": costs, "decisions": "least_cost"}}
     document = multiclass_document(training={"seed": 7, "parameters": {"trees": 15}}, gate=gate, problem=problem)
     return declare(document)
 
@@ -97,7 +107,6 @@ def test_the_report_knows_every_class_and_what_is_taken_for_what(made) -> None:
     assert confusion.sum(axis=0).tolist() == [one.answered for one in found.classes]
     assert np.trace(confusion) / TEST == pytest.approx(made.report.candidate["accuracy"].value)
     assert made.report.calibration is not None
-    assert made.report.money is None
     assert made.report.baseline["macro_f1"].value < made.report.candidate["macro_f1"].value
     # AND the rule knows what each line's shares are, which is more than those of all rows, and less than the model
     of_all = np.full((TEST, 3), np.bincount(labels, minlength=3) / TEST)
@@ -113,6 +122,10 @@ def test_the_gate_lets_a_model_with_signal_pass_and_names_the_rarest_class(made)
     told = {r.code: r.sentence for r in verdict.reasons}
     assert "of class cancelled" in told["rows_of_each_class"]
     assert "macro_f1" in told["absolute_threshold"]
+    assert "By line, cancelled against all others, groups differ in mean of score less outcome" in str(verdict.reasons)
+    assert "get another decision; at most 20% is allowed" in told["robustness_noise_flips"]
+    assert "1,000 decisions, by least expected cost, cost" in told["money"]
+    assert "money_better_than_baseline" in told
 
 
 def test_the_gate_refuses_a_class_with_too_few_rows(made) -> None:
@@ -130,6 +143,10 @@ def test_the_page_shows_the_confusion(made) -> None:
     assert "Which class is taken for which?" in text
     assert "answered: cancelled" in text
     assert "the answered class" in text
+    assert "mean probability of cancelled if all rows had this wind" in text
+    assert "Groups by line, late against all others" in text
+    assert "probability of the outcome" in text
+    assert len(text) < 400_000
 
 
 def test_the_profile_has_a_bin_for_each_class(made) -> None:
@@ -147,6 +164,7 @@ def test_a_champion_is_compared_on_all_classes(made) -> None:
     assert report.paired_champion.difference == 0
     assert report.multiclass.compared_rows > 10
     assert report.as_served is None
+    assert report.money.champion.paired.difference == 0
 
 
 def test_a_refit_is_as_far_away_as_its_probabilities_are() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, PlainValidator
+from pydantic import BeforeValidator, Field, FiniteFloat, PlainValidator
 
 from everloop.evaluation.baselines import BASELINES
 from everloop.limits import UNUSABLE_CHARACTERS, hidden_in_key
@@ -27,13 +27,25 @@ class Baseline(Section):
     script: Script | None = None
 
 
+def _class_name(value: Any) -> Any:
+    """Of a key that YAML reads as a whole number, the text that names the class."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+ClassName = Annotated[str, BeforeValidator(_class_name)]
+
+
 class Value(Section):
     """How money follows from predictions, in ``currency`` (ISO 4217) per row.
 
     Reports, gate, windows and backtests count with it. A classification has a price of acting wrongly
     (``false_positive_cost``) and something to gain by acting rightly (``false_negative_cost``, ``true_positive_value``
     or both): without either, always acting or never acting would cost least, and no model is needed. A regression pays
-    ``error_cost_per_unit`` for each unit of its absolute error. A multiclass classification has no prices yet.
+    ``error_cost_per_unit`` for each unit of its absolute error.
+
+    A multiclass classification may have ``costs``: of each class that came, what deciding for each class costs; 0 where
+    nothing stands, below 0 where a decision earns. ``decisions`` says what counts as decided: the ``likeliest`` class,
+    as answers name it, or the one of ``least_cost``, by the probabilities and these costs.
     """
 
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "USD"
@@ -41,6 +53,8 @@ class Value(Section):
     false_negative_cost: float = Field(default=0, ge=0)
     true_positive_value: float = Field(default=0, ge=0)
     error_cost_per_unit: float = Field(default=0, ge=0)
+    costs: dict[ClassName, dict[ClassName, FiniteFloat]] | None = None
+    decisions: Literal["likeliest", "least_cost"] = "likeliest"
 
 
 class PredictionInterval(Section):

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from everloop.evaluation.metrics import estimate
-from everloop.evaluation.money import Pricing, best_threshold, cheapest_threshold, row_costs
+from everloop.evaluation.money import Pricing, best_threshold, cheapest_threshold, decided_classes, row_costs
 from everloop.evaluation.significance import metric_value, paired_difference
 from everloop.model_file.schema import Value
 from tests.helpers.declarations import binary_document, declare, regression_document
@@ -145,3 +145,52 @@ def test_among_equal_thresholds_the_nearest_to_that_of_true_chances_is_taken() -
     assert cheapest_threshold(np.array([0.0, 1.0]), np.array([0.5, 0.9]), value) == pytest.approx(0.5)
     assert cheapest_threshold(np.array([]), np.array([]), value) is None
     assert cheapest_threshold(np.array([1.0]), np.array([0.5]), Value()) is None
+
+
+class TestSeveralClasses:
+    """GIVEN what each decision costs by the class that came."""
+
+    COSTS = np.array([[0.0, 20.0, 90.0], [50.0, 0.0, 60.0], [400.0, 120.0, -10.0]])
+    RNG = np.random.default_rng(8)
+    SCORES = RNG.dirichlet([3, 2, 1], 2000)
+    LABELS = (SCORES.cumsum(axis=1) < RNG.random((2000, 1))).sum(axis=1).clip(0, 2)
+
+    def pricing(self, decisions: str = "likeliest") -> Pricing:
+        return Pricing(Value(), None, self.COSTS, decisions)
+
+    def test_a_decision_costs_what_stands_at_what_came_and_what_was_decided(self) -> None:
+        found = self.pricing().estimate(self.LABELS, self.SCORES)
+        by_hand = [self.COSTS[came, row.argmax()] for came, row in zip(self.LABELS, self.SCORES, strict=True)]
+        assert found.value == pytest.approx(1000 * np.mean(by_hand))
+        assert found.class_rows == tuple(np.bincount(self.LABELS))
+        assert self.pricing().limits == (-10_000, 400_000)
+
+    def test_true_probabilities_decide_cheapest_by_least_expected_cost(self) -> None:
+        best = self.pricing().best
+        assert best is not None
+        assert best.best is None
+        likeliest, least = (of.estimate(self.LABELS, self.SCORES).value for of in (self.pricing(), best))
+        assert least < likeliest
+        # No other rule by the same probabilities is cheaper in expectation: each class for all, or the second least.
+        expected = self.SCORES @ self.COSTS
+        chosen = expected[np.arange(2000), decided_classes(self.SCORES, self.COSTS)]
+        assert (chosen == expected.min(axis=1)).all()
+
+    def test_two_classes_decided_by_least_cost_are_those_of_the_best_threshold(self) -> None:
+        value = Value(false_positive_cost=20, false_negative_cost=50, true_positive_value=5)
+        chances = self.SCORES[:, 1]
+        costs = np.array([[0.0, 20.0], [50.0, -5.0]])
+        decided = decided_classes(np.column_stack([1 - chances, chances]), costs)
+        threshold = best_threshold(value)
+        assert threshold is not None
+        assert (decided == (chances >= threshold)).all()
+
+    def test_the_interval_is_within_the_limits_and_needs_rows_of_each_class(self) -> None:
+        days = np.arange(2000) // 100
+        found = self.pricing().cost(self.pricing().estimate(self.LABELS, self.SCORES), days)
+        assert found.low is not None
+        assert found.high is not None
+        assert -10_000 <= found.low < found.value < found.high <= 400_000
+        few = np.where(self.LABELS == 2, 0, self.LABELS)
+        alone = self.pricing().cost(self.pricing().estimate(few, self.SCORES), days)
+        assert (alone.low, "too few" in alone.reason) == (None, True)

@@ -63,14 +63,11 @@ def test_classes_of_another_type_are_refused() -> None:
         ("data", {"class_shares": {"late": [0.9, 0.1]}}, "data.class_shares.late"),
         ("serving", {"threshold": 0.4}, "serving.threshold"),
         ("gate", {"money": {}}, "gate.money"),
-        ("gate", {"fairness": {"by": [{"by": "line"}], "max_calibration_gap": 0.5}}, "gate.fairness"),
         ("gate", {"metric": "mae"}, "gate.metric"),
         ("gate", {"absolute": [{"metric": "roc_auc", "min": 0.6}]}, "gate.absolute.0.metric"),
-        ("gate", {"robustness": {"max_noise_increase": 0.1}}, "gate.robustness"),
         ("training", {"learning_curve": 3}, "training.learning_curve"),
         ("training", {"warm_start": {}}, "training.warm_start"),
         ("retraining", {"investment": {}}, "retraining.investment"),
-        ("risk", {"tier": "high"}, "risk.tier"),
     ],
 )
 def test_what_several_classes_lack_is_refused_by_name(section: str, keys: dict[str, Any], place: str) -> None:
@@ -90,3 +87,45 @@ def test_metrics_of_several_classes_are_theirs_alone() -> None:
     assert declare(multiclass_document(gate={"absolute": [{"metric": "macro_f1", "min": 0.3}]}))
     shares = {"late": [0.1, 0.9]}
     assert declare(multiclass_document(data={"class_shares": shares})).data.class_shares == {"late": (0.1, 0.9)}
+
+
+COSTS = {"on_time": {"late": 20.0, "cancelled": 90.0}, "late": {"on_time": 50.0}, "cancelled": {"on_time": 400.0}}
+
+NUMBERED = {1: {2: 1.0, 3: 1.0}, 2: {1: 1.0, 3: 1.0}}
+
+
+def test_costs_fairness_and_robustness_of_several_classes_are_declared() -> None:
+    gate = {
+        "money": {},
+        "fairness": {"by": [{"by": "line"}], "max_selection_rate_gap": 0.3},
+        "robustness": {"max_noise_flips": 0.1},
+    }
+    found = declare(multiclass_document(problem={"value": {"costs": COSTS, "decisions": "least_cost"}}, gate=gate))
+    assert found.problem.value.costs == COSTS
+    numbered = multiclass_document(problem={"classes": [1, 2, 3], "value": {"costs": NUMBERED}})
+    numbered["data"].pop("class_shares", None)
+    assert declare(numbered).problem.value.costs == {"1": {"2": 1.0, "3": 1.0}, "2": {"1": 1.0, "3": 1.0}}
+
+
+@pytest.mark.parametrize(
+    ("value", "place", "says"),
+    [
+        ({"costs": {"early": {"late": 1.0}}}, "problem.value.costs.early", "a class of problem.classes: on_time"),
+        ({"costs": {"late": {"early": 1.0}}}, "problem.value.costs.late.early", "a class of problem.classes: on_time"),
+        ({"costs": {}}, "problem.value.costs", "always deciding for on_time costs least"),
+        ({"costs": {"late": {"on_time": 5.0}}}, "problem.value.costs", "always deciding for late costs least"),
+        ({"costs": {"late": {"on_time": float("nan")}}}, "problem.value.costs.late.on_time", "finite"),
+        ({"costs": {"late": {"on_time": "much"}}}, "problem.value.costs.late.on_time", "number"),
+        ({"decisions": "least_cost"}, "problem.value.decisions", "because no `costs` are declared"),
+    ],
+)
+def test_costs_that_decide_nothing_are_refused_where_they_stand(value: dict[str, Any], place: str, says: str) -> None:
+    assert says in mistakes(multiclass_document(problem={"value": value}))[place]
+
+
+def test_costs_are_of_several_classes_alone() -> None:
+    document = binary_document()
+    document["problem"]["value"] |= {"costs": {"a": {"b": 1.0}}, "decisions": "least_cost"}
+    found = mistakes(document)
+    assert "no 'costs' with the type binary_classification" in found["problem.value.costs"]
+    assert "no 'decisions'" in found["problem.value.decisions"]
