@@ -11,7 +11,7 @@ from everloop.problem_types import MULTICLASS
 
 
 def cost_matrix(costs: Mapping[str, Mapping[str, float]], classes: Sequence[str | int]) -> list[list[float]]:
-    """The costs by the class that came and the one decided for, in the order of ``classes``; 0 where none is declared."""
+    """The costs by the class that came, then by the one decided for, in the order of ``classes``; 0 unless declared."""
     names = [str(name) for name in classes]
     return [[float(costs.get(came, {}).get(decided, 0.0)) for decided in names] for came in names]
 
