@@ -150,7 +150,7 @@ def _importance(
         order = rng.permutation(len(rows.labels))
         after = score(*_set(contract, rows, place, order))
         # A dealt row that has no score is one that never occurs: it keeps its own.
-        known = np.isfinite(after).reshape(len(after), -1).all(axis=1)
+        known = np.asarray(np.isfinite(after).reshape(len(after), -1).all(axis=1))
         after = np.where(known if after.ndim == 1 else known[:, None], after, before)
         differences.append(paired_difference(estimate(metric, rows.labels, after), undealt, rows.days))
     mean = float(np.mean([one.difference for one in differences]))
