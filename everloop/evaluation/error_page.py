@@ -69,6 +69,8 @@ def _dependence(feature: str, curves: list[Dependence]) -> Iterator[str]:
         yield f"<h3>{text(feature)}</h3>"
         for one in curves:
             what = f"mean probability of {one.of_class}" if one.of_class else "mean score"
+            if one.of_class:
+                yield note(f"The {what}:")
             yield line(list(zip(one.values, one.scores, strict=True)), f"{what} if all rows had this {feature}")
 
 

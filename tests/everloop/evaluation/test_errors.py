@@ -163,3 +163,4 @@ class TestSeveralClasses:
         assert worst.loss == pytest.approx(-np.log(worst.score))
         assert "<th>probability of the outcome</th>" in told.replace('<th class="n">', "<th>")
         assert "mean probability of late if all rows had this wind" in told
+        assert "The mean probability of late:" in told
