@@ -82,13 +82,6 @@ def lived_through(folder: Path, *, drift: float, before: float = 0.0) -> Replaye
     return replayed(file, HISTORY_ENDS, declared(folder / "models"), folder / "out")
 
 
-def test_where_nothing_changes_the_first_champion_is_kept(tmp_path: Path) -> None:
-    told = lived_through(tmp_path, drift=0.0).summary
-    assert told["open_links"] == []
-    assert told["retrainings"] == []
-    assert [p["version"] for p in told["promotions"]] == [1]
-
-
 @dataclass(frozen=True)
 class Both:
     """The evidence of a replay, and what was lived through without a cloud."""
@@ -105,6 +98,14 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Both:
     """Of a world that was another one until the fourth day, and moves again."""
     folder = tmp_path_factory.mktemp("both")
     replay = lived_through(folder, drift=0.5, before=-12.0)
+    lived, rows = lived_without_a_cloud(folder)
+    windows = pd.read_parquet(replay.out / evidence.WINDOWS_FILE)
+    asked = replay.predictions.set_index("key").loc[rows.frame["key"].iloc[rows.first_asked :]]
+    return Both(replay.summary, windows, asked, lived, rows)
+
+
+def lived_without_a_cloud(folder: Path) -> tuple[Lived, LoopRows]:
+    """What the declaration and the sales in a folder come to, with real jobs."""
     declaration = find_declaration(BAKERY, folder / "models")
     data = load(folder / "sales.csv", declaration, datetime.fromisoformat(HISTORY_ENDS).replace(tzinfo=UTC))
     rows = LoopRows.of(to_lake_frame(whole(data, declaration.data.time), declaration), declaration, data.starts_at)
@@ -113,16 +114,25 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Both:
         jobs = JobsHere(code, folder / "made", rows.frame, print)
         (folder / "made").mkdir()
         end = data.stream["time"].iloc[-1].to_pydatetime() + SETTLE
-        lived = live(declaration, rows, jobs, end=end, progress=print)
-    windows = pd.read_parquet(replay.out / evidence.WINDOWS_FILE)
-    asked = replay.predictions.set_index("key").loc[rows.frame["key"].iloc[rows.first_asked :]]
-    return Both(replay.summary, windows, asked, lived, rows)
+        return live(declaration, rows, jobs, end=end, progress=print), rows
 
 
 def whole(data: ReplayData, time: str) -> pd.DataFrame:
     every = pd.concat([data.history, data.stream.rename(columns={"time": time})], ignore_index=True)
     every[time] = every[time].dt.tz_localize(None).astype("datetime64[ms]")
     return every
+
+
+def test_where_nothing_changes_the_first_champion_is_kept(tmp_path: Path) -> None:
+    """Without a cloud: that a cloud's monitor weighs the same and decides alike is what the tests below show."""
+    declared(tmp_path / "models")
+    sales(tmp_path / "sales.csv", drift=0.0)
+    lived, _ = lived_without_a_cloud(tmp_path)
+    assert list(lived.retrainings) == []
+    assert [promotion.version for promotion in lived.promotions] == [1]
+    weighed = [window for window in lived.windows if window.investment is not None]
+    assert len(weighed) > 3
+    assert {window.decision for window in weighed} == {"none"}
 
 
 def test_where_what_was_learned_ages_a_probe_asks_for_the_training(both: Both) -> None:
