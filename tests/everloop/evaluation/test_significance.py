@@ -219,3 +219,14 @@ def test_all_rows_of_one_group_say_nothing_of_others() -> None:
     scores, labels, days = np.full(60, 0.4), np.arange(60) % 2, np.arange(60) // 6
     found = metric_value(estimate("brier", labels, scores), days, np.full(60, "a"))
     assert (found.low, found.reason) == (None, "all rows are of one group, which says nothing about other groups")
+
+
+@pytest.mark.parametrize(("groups", "of_days"), [(20, 1.0), (6, 0.2)])
+def test_the_interval_covers_under_effects_of_days_and_groups(groups: int, of_days: float) -> None:
+    rng, days, rows, covered, draws = np.random.default_rng(0), 14, 500, 0, 200
+    for _ in range(draws):
+        day, group = rng.integers(0, days, rows), rng.choice(groups, rows, p=rng.dirichlet(np.full(groups, 3.0)))
+        values = of_days * rng.normal(0, 1, days)[day] + rng.normal(0, 1, groups)[group] + rng.normal(0, 1, rows)
+        error, freedom = standard_error(values - values.mean(), day, group)
+        covered += abs(values.mean()) <= t_quantile(0.975, freedom) * error
+    assert covered >= 180  # 95% are declared: three standard errors below are 181
