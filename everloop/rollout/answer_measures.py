@@ -12,6 +12,7 @@ limit, or while nothing could be found at all.
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -38,7 +39,7 @@ BLOCK_MS = 60_000
 """Values of one minute are one block."""
 
 CUTS = 9
-"""Places at which scores are compared: the deciles of what the champion said first."""
+"""Places at which scores are compared: between scores at the deciles of what the champion said first."""
 
 FIRST_ROWS = 50
 """Rows of the phase that fix the places, and tell nothing else."""
@@ -197,9 +198,12 @@ def _cuts(rows: Sequence[ComparedRow], problem: str) -> list[float]:
     scores = sorted(row.theirs for row in rows)
     if problem == MULTICLASS:
         return sorted({*scores, *(row.ours for row in rows)}) or [0.0]
-    if not scores:
-        return [0.0]
-    return sorted({scores[len(scores) * place // (CUTS + 1)] for place in range(1, CUTS + 1)})
+    distinct = sorted(set(scores))
+    if len(distinct) < 2:
+        return distinct or [0.0]
+    # In the middle between two scores: where many rows have the same one, a hair's breadth would move all of them.
+    places = {bisect_right(distinct, scores[len(scores) * place // (CUTS + 1)]) for place in range(1, CUTS + 1)}
+    return [(distinct[i - 1] + distinct[i]) / 2 for i in sorted({min(i, len(distinct) - 1) for i in places})]
 
 
 def _blocks(values: Iterable[tuple[int, str, float]]) -> Iterator[Block]:

@@ -93,6 +93,13 @@ def test_rows_of_one_request_are_one_piece_of_evidence():
     assert judged(rows(ours, theirs)).broken
 
 
+def test_few_distinct_scores_that_move_by_little_are_kept():
+    """GIVEN a champion of two scores, as a tree with one split has."""
+    theirs = np.where(np.random.default_rng(9).random(600) < 0.3, 0.8, 0.2)
+    assert not judged(rows(theirs + 0.001, theirs)).broken
+    assert judged(rows(np.where(theirs > 0.5, 0.3, theirs), theirs)).broken
+
+
 def test_values_and_classes_have_distributions_too():
     rng = np.random.default_rng(5)
     minutes = rng.normal(1000, 10, 800)
