@@ -56,6 +56,7 @@ class ModelFunctions(Construct):
         self._names = ModelNames(model.declaration.model)
         probes = model.declaration.retraining.investment is not None
         spans = model.declaration.data.training_spans is not None
+        endpoint = model.declaration.serving.endpoint
         self._permissions = ModelPermissions(
             Stack.of(self),
             platform,
@@ -64,6 +65,7 @@ class ModelFunctions(Construct):
             spans=spans,
             compares=model.declaration.rollout.reads_the_lake,
             endpoint_role_arn=endpoint_role_arn,
+            autoscaling=endpoint is not None and endpoint.autoscaling is not None,
         )
         self._dead_letters = dead_letters
         self._layers: dict[str, lambda_.ILayerVersion] = {}

@@ -25,6 +25,10 @@ TRANSACT = (PUT, "dynamodb:ConditionCheckItem")
 
 UPLOAD = ("s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts")
 
+ALARMS = ("cloudwatch:DescribeAlarms", "cloudwatch:PutMetricAlarm")
+"""What Application Auto Scaling asks of who gives it a policy, on the policy's alarms
+(https://docs.aws.amazon.com/autoscaling/application/userguide/security_iam_id-based-policy-examples.html)."""
+
 OBJECTS = "The objects below the model's own prefix; their names follow from runs, versions and days."
 
 
@@ -39,6 +43,8 @@ class ModelPermissions:
         apart from callers, what the lake has.
     endpoint_role_arn : str
         What its endpoint runs as; empty where it has none.
+    autoscaling : bool
+        Whether instances of the endpoint follow requests.
     """
 
     stack: Stack
@@ -48,6 +54,7 @@ class ModelPermissions:
     spans: bool = False
     compares: bool = False
     endpoint_role_arn: str = ""
+    autoscaling: bool = False
 
     def of(self, function: str) -> list[Grant]:
         """The grants of ``everloop-<m>-<function>`` beyond its logs and traces."""
@@ -273,7 +280,33 @@ class ModelPermissions:
                 (self.endpoint_role_arn,),
                 conditions={"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}},
             ),
+            *self._scale_instances(),
         ]
+
+    def _scale_instances(self) -> list[Grant]:
+        """Let instances follow requests where that is declared, and where it is no longer let them follow nothing."""
+        targets = self.arn("application-autoscaling", "scalable-target/*")
+        ids = "Application Auto Scaling chooses the ids of scalable targets; here those of SageMaker's variants."
+        changes = ("PutScalingPolicy", "RegisterScalableTarget") if self.autoscaling else ()
+        alarms = (self.arn("cloudwatch", f"alarm:TargetTracking-endpoint/{self.names.endpoint}/*"),)
+        named = "The alarms that Application Auto Scaling makes for the endpoint's variants, with names of its own."
+        grants = [
+            Grant(
+                tuple(f"application-autoscaling:{action}" for action in ("DeregisterScalableTarget", *changes)),
+                (targets,),
+                ids,
+                {"StringEquals": {"application-autoscaling:service-namespace": "sagemaker"}},
+            ),
+            Grant(("cloudwatch:DeleteAlarms", *(ALARMS if self.autoscaling else ())), alarms, named),
+        ]
+        if self.autoscaling:
+            principal = "sagemaker.application-autoscaling.amazonaws.com"
+            role = f"role/aws-service-role/{principal}/AWSServiceRoleForApplicationAutoScaling_SageMakerEndpoint"
+            linked = f"arn:{self.stack.partition}:iam::{self.stack.account}:{role}"
+            made_for = {"StringEquals": {"iam:AWSServiceName": principal}}
+            # The first registration in an account makes the service's own role.
+            grants.append(Grant(("iam:CreateServiceLinkedRole",), (linked,), conditions=made_for))
+        return grants
 
     def _monitor(self) -> list[Grant]:
         return [

@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 
 from everloop.model_file.schedule import due
 from everloop.model_file.schema import ModelDeclaration, Rollout
-from everloop.model_file.worst_case import step_minutes
+from everloop.model_file.sections.serving import Endpoint
+from everloop.model_file.worst_case import ENDPOINT_CHANGE_MINUTES, RUN_BESIDE, step_minutes
 from everloop.numbers_of import number_of
 from everloop.rollout.answered_query import SLOT
 from everloop.rollout.cadence import FARTHEST_SECONDS, closest_seconds
@@ -86,7 +87,9 @@ ASSUMED: Mapping[str, Assumption] = {
     "metrics of a monitor run": Assumption(10, "metrics", "functions/monitor/handler.py"),
     "metrics of a request": Assumption(6, "metrics", "three, by model and by function version"),
     "metrics of a labels request": Assumption(1, "metrics", "functions/labels/handler.py"),
-    "minutes of an endpoint's change": Assumption(10, "minutes", "AWS says minutes; no account was measured"),
+    "minutes of an endpoint's change": Assumption(
+        ENDPOINT_CHANGE_MINUTES, "minutes", "AWS says minutes; no account was measured"
+    ),
     "objects of a training": Assumption(60, "objects", "snapshot, jobs' results, artefacts, audit records"),
 }
 """By name. What is counted elsewhere says where."""
@@ -220,29 +223,46 @@ def work_of(declaration: ModelDeclaration, schedule: str, traffic: Traffic) -> W
         steps=len(declaration.rollout.steps) + (declaration.rollout.shadow is not None),
         looks=_looks(declaration.rollout, traffic.predictions / traffic.rows_per_request),
         lake_looks=_lake_looks(declaration.rollout),
-        endpoint=_on_endpoint(declaration, trainings, calibrations),
+        endpoint=_on_endpoint(declaration, traffic.predictions / traffic.rows_per_request, trainings, calibrations),
     )
 
 
-def _on_endpoint(declaration: ModelDeclaration, trainings: float, calibrations: float) -> EndpointWork | None:
+def _on_endpoint(
+    declaration: ModelDeclaration, requests: float, trainings: float, calibrations: float
+) -> EndpointWork | None:
     """The instances of the version that serves, of those on trial and kept warm, and of lists that change.
 
-    A rollout changes the list of variants twice, and so does a calibration: each time the old list runs beside the new
-    one, which is of one version and of two in turn (:mod:`everloop.rollout.targets.sagemaker_endpoint`).
+    With autoscaling a version has as many instances as requests need that come evenly through the month.
     """
     endpoint, rollout = declaration.serving.endpoint, declaration.rollout
     if endpoint is None:
         return None
     beside = min(1.0, trainings * (sum(step_minutes(rollout)) + rollout.bake_minutes) / 60 / MONTH_HOURS)
-    changing = 4 * (trainings + calibrations) * ASSUMED["minutes of an endpoint's change"].value / 60 / MONTH_HOURS
-    of_one = endpoint.instances * MONTH_HOURS
+    changing = (
+        RUN_BESIDE * (trainings + calibrations) * ASSUMED["minutes of an endpoint's change"].value / 60 / MONTH_HOURS
+    )
+    instances = _instances(endpoint, requests)
+    of_one = instances * MONTH_HOURS
     return EndpointWork(
         endpoint.instance_type,
         of_one * (1 + beside + changing),
         endpoint.usd_per_hour,
-        f"{number_of(endpoint.instances, 'instance')} all the time, as many beside them for {beside:.1%} of it, through"
+        f"{_told(endpoint, instances)} all the time, as many beside them for {beside:.1%} of it, through"
         f" rollouts, and {changing:.1%} more while the endpoint changes",
     )
+
+
+def _instances(endpoint: Endpoint, requests: float) -> float:
+    if endpoint.autoscaling is None:
+        return float(endpoint.instances)
+    needed = requests / (MONTH_HOURS * 60) / endpoint.autoscaling.invocations_per_instance
+    return min(max(float(endpoint.instances), needed), float(endpoint.most_instances))
+
+
+def _told(endpoint: Endpoint, instances: float) -> str:
+    if endpoint.autoscaling is None:
+        return number_of(endpoint.instances, "instance")
+    return f"{instances:.1f} instances (of {endpoint.instances} to {endpoint.most_instances}, by even traffic)"
 
 
 def _looks(rollout: Rollout, requests: float) -> float:

@@ -297,6 +297,16 @@ def _judged_in_a_shadow(declaration: AllSections) -> Iterator[Misfit]:
         yield Misfit(("rollout", "shadow", lacks), None, "a limit: without one every answer would do, e.g. 0.05")
 
 
+def _room_for_autoscaling(declaration: AllSections) -> Iterator[Misfit]:
+    endpoint = declaration.serving.endpoint
+    if endpoint is None or endpoint.autoscaling is None:
+        return
+    most, least = endpoint.autoscaling.max_instances, endpoint.instances
+    if most <= least:
+        at = ("serving", "endpoint", "autoscaling", "max_instances")
+        yield Misfit(at, most, f"more than serving.endpoint.instances, the fewest, which is {least}")
+
+
 def _endpoint_of_the_target(declaration: AllSections) -> Iterator[Misfit]:
     """Whether a target that needs an endpoint has one. Beside another target it stays until a rollout has left it."""
     target, endpoint = declaration.rollout.target, declaration.serving.endpoint
@@ -456,6 +466,7 @@ WHOLE_RULES: tuple[Rule, ...] = (
     learners_of_held_groups,
     _comparable_rows,
     _endpoint_of_the_target,
+    _room_for_autoscaling,
     _judged_in_a_shadow,
     answers_misfits,
     _days_to_tune_on,

@@ -136,19 +136,36 @@ def restorations_usd(declaration: AllSections) -> float:
     return 0.0 if price is None else price * restorations_in_a_month(declaration) * job_seconds(declaration) / 3600
 
 
-def endpoint_usd(declaration: AllSections) -> float:
-    """What the endpoint's instances cost in one month; 0 where there is none.
+ENDPOINT_CHANGE_MINUTES = 10
+"""How long an endpoint may take to bring another list of variants up. AWS says minutes; no account was measured."""
 
-    Those of the champion run all the time, and those of a candidate through its steps and its bake: the old champion
-    is kept warm as long.
+RUN_BESIDE = 4
+"""So many times the instances of one version run beside what serves for that long, in a rollout or a calibration: each
+changes the list twice, and the old list, of one version and of two in turn, runs on beside the new one."""
+
+
+def endpoint_usd(declaration: AllSections) -> float:
+    """What the endpoint's instances can cost in one month; 0 where there is none.
+
+    Those of the champion run all the time, as many as autoscaling may add, and those of a candidate through its steps
+    and its bake: the old champion is kept warm as long. While the list of variants changes both lists run.
     """
     endpoint, rollout = declaration.serving.endpoint, declaration.rollout
     if endpoint is None:
         return 0.0
     month = LONGEST_MONTH_DAYS * 24
     minutes = sum(step_minutes(rollout)) + rollout.bake_minutes
-    beside = min(month, runs_in_a_month(declaration) * minutes / 60)
-    return endpoint.usd_per_hour * endpoint.instances * (month + beside)
+    runs = runs_in_a_month(declaration)
+    beside = min(month, runs * minutes / 60)
+    changing = RUN_BESIDE * (runs + calibrations_in_a_month(declaration)) * ENDPOINT_CHANGE_MINUTES / 60
+    return endpoint.usd_per_hour * endpoint.most_instances * (month + beside + changing)
+
+
+def calibrations_in_a_month(declaration: AllSections) -> int:
+    """The most windows of a month from which a calibration may be learned; 0 where none are."""
+    if declaration.recalibration is None:
+        return 0
+    return math.ceil(LONGEST_MONTH_DAYS * 24 / declaration.monitoring.window_hours)
 
 
 def runs_in_a_month(declaration: AllSections) -> int:

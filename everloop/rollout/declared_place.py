@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 from everloop.names import ALIAS, ModelNames
 from everloop.rollout.endpoint_place import EndpointPlace
 from everloop.rollout.targets import TargetPlace
+from everloop.rollout.variant_scaling import Scaling
 
 if TYPE_CHECKING:
     from everloop.model_file.schema import ModelDeclaration
+    from everloop.model_file.sections.serving import Autoscaling
 
 FEATURE_KEYS = {"name", "type", "min", "max", "values", "unseen", "max_length"}
 """What the data plane reads of a declared feature."""
@@ -41,7 +43,19 @@ def declared_place(declaration: ModelDeclaration, *, role_arn: str, artifact_buc
             artifact_bucket=artifact_bucket,
             stream=names.stream("predictions"),
             declared=_features(declaration),
+            scaling=_scaling(endpoint.autoscaling),
         ),
+    )
+
+
+def _scaling(declared: Autoscaling | None) -> Scaling | None:
+    if declared is None:
+        return None
+    return Scaling(
+        declared.max_instances,
+        declared.invocations_per_instance,
+        declared.scale_out_seconds,
+        declared.scale_in_seconds,
     )
 
 

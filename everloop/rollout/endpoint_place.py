@@ -15,11 +15,12 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import NotRequired, TypedDict
 
 from everloop.environment import in_parts
 from everloop.rollout.served_artifact import ServedArtifact
+from everloop.rollout.variant_scaling import Scaling
 
 LONGEST_VALUE = 1024
 """Characters of one value in a container's environment."""
@@ -48,11 +49,13 @@ class EndpointPlace:
     role_arn : str
         What the containers run as.
     instance_type, instances : str, int
-        Of each variant.
+        Of each variant; with ``scaling`` the fewest.
     artifact_bucket, stream : str
         Where registered files stand, and where captured rows go.
     declared : str
         The declared features as JSON, as :func:`everloop.serving.declared.declared_features` reads them.
+    scaling : Scaling or None
+        How instances follow requests; None where they don't.
     """
 
     name: str
@@ -64,11 +67,13 @@ class EndpointPlace:
     artifact_bucket: str
     stream: str
     declared: str = ""
+    scaling: Scaling | None = None
 
     @property
     def code_sha256(self) -> str:
         """The hash of all that a variant is made of besides what it serves."""
-        return _sha256([self.image, self.role_arn, self.instance_type, self.instances, *self._fixed.items()])
+        scaling = [] if self.scaling is None else list(astuple(self.scaling))
+        return _sha256([self.image, self.role_arn, self.instance_type, self.instances, *self._fixed.items(), *scaling])
 
     def model_name(self, artifact: ServedArtifact) -> str:
         """The name of the SageMaker model and of the variant that serve ``artifact``: the same parts, the same name."""
@@ -110,13 +115,13 @@ class EndpointPlace:
             },
         }
 
-    def variant(self, model_name: str, weight: float) -> ProductionVariant:
-        """A variant as a configuration lists it."""
+    def variant(self, model_name: str, weight: float, count: int) -> ProductionVariant:
+        """A variant of ``count`` instances as a configuration lists it."""
         return {
             "VariantName": model_name,
             "ModelName": model_name,
             "InstanceType": self.instance_type,
-            "InitialInstanceCount": self.instances,
+            "InitialInstanceCount": count,
             "InitialVariantWeight": weight,
         }
 
@@ -200,6 +205,11 @@ def configuration_number(endpoint: str, name: str) -> int | None:
 def desired_weights(variants: Sequence[RunningVariant]) -> dict[str, float]:
     """The weight of each variant in the order of the configuration: what was asked for last."""
     return {v["VariantName"]: float(v.get("DesiredWeight", v.get("CurrentWeight", 0.0))) for v in variants}
+
+
+def instance_counts(variants: Sequence[RunningVariant]) -> dict[str, int]:
+    """The instances of each variant: as many as were asked for last."""
+    return {v["VariantName"]: v.get("DesiredInstanceCount", 0) for v in variants}
 
 
 def shares(order: Sequence[str], primary: str, candidate: str | None, percent: float) -> dict[str, float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from typing import Any
@@ -19,6 +20,7 @@ class FakeSageMaker:
 
     A change is under way until the endpoint was described ``looks`` times. Variants whose model is in ``unhealthy`` do
     not come into service: SageMaker goes back to the configuration before, and gives a reason if it ``gives_reasons``.
+    Variants in ``scaled`` are scalable targets: an update may not take them away.
     """
 
     def __init__(self, looks: int = 2, *, gives_reasons: bool = True) -> None:
@@ -30,6 +32,7 @@ class FakeSageMaker:
         self.endpoints: dict[str, dict[str, Any]] = {}
         self.calls: list[str] = []
         self.crash_before: list[str] = []
+        self.scaled: Mapping[str, object] = {}
         self._now = datetime(2026, 1, 1, tzinfo=UTC)
         self._next: dict[str, Any] = {}
         self._left = 0
@@ -64,6 +67,10 @@ class FakeSageMaker:
         self._enter("update_endpoint")
         self._find(self.configurations, "endpoint configuration", EndpointConfigName)
         self._check_free(EndpointName, "UpdateEndpoint")
+        left = {variant["VariantName"] for variant in self.configurations[EndpointConfigName]["ProductionVariants"]}
+        if set(self.scaled) - left:
+            said = f"{set(self.scaled) - left} must be deregistered as scalable targets"
+            raise refusal("ValidationException", said, "UpdateEndpoint")
         self._begin(EndpointName, "Updating", {"configuration": EndpointConfigName})
         return {}
 

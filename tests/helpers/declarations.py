@@ -130,4 +130,6 @@ def with_endpoint(document: dict[str, Any]) -> dict[str, Any]:
 
 def everything_document(**changes: Any) -> dict[str, Any]:
     """A declaration of all that adds a role, a function or a statement to a model's stack."""
-    return with_endpoint(regression_document(**changes, **PROBING))
+    document = with_endpoint(regression_document(**changes, **PROBING))
+    document["serving"]["endpoint"]["autoscaling"] = {"max_instances": 2, "invocations_per_instance": 600}
+    return document

@@ -77,7 +77,7 @@ def test_no_template_reads_a_parameter_that_a_region_may_lack(assembly: Assembly
 def test_what_a_deployment_needs_is_read_from_the_templates(assembly: Assembly) -> None:
     needs = needs_of(assembly.folder)
     assert needs.regions == ["us-east-1"]
-    assert needs.endpoints == [EndpointNeeds(SECOND_STACK, ENDPOINT["image"], "ml.m5.large", 1)]
+    assert needs.endpoints == [EndpointNeeds(SECOND_STACK, ENDPOINT["image"], "ml.m5.large", 2)]
     assert needs.bootstrap_version == 6
     models = sorted([MODEL_STACK, SECOND_STACK])
     assert {name: sorted(stacks) for name, stacks in needs.instances.items()} == {

@@ -23,6 +23,8 @@ def is_of_endpoint(statement: RoleStatement) -> bool:
         return True
     if asks_unseen(statement):
         return True
+    if scales(statement):
+        return True
     of_sagemaker = all(action.startswith("sagemaker:") for action in statement.actions)
     return statement.role.startswith("Functions/") and (of_sagemaker or "<EndpointRole>" in statement.resources)
 
@@ -32,7 +34,7 @@ def own_actions(statement: RoleStatement) -> tuple[str, ...]:
     if not statement.role.startswith("Functions/") or len(statement.actions) == 1:
         return ()
     to_look = ("lambda:GetAlias",) if statement.role == "Functions/Monitor" else ()
-    return tuple(a for a in statement.actions if a.startswith("sagemaker:") or a in to_look)
+    return tuple(a for a in statement.actions if a.startswith("sagemaker:") or a in to_look or scales(statement))
 
 
 def asks_unseen(statement: RoleStatement) -> bool:
@@ -40,6 +42,13 @@ def asks_unseen(statement: RoleStatement) -> bool:
     asks = any(action.startswith(("athena:", "glue:")) for action in statement.actions)
     of_the_lake = asks or any(resource.startswith("<StorageLake>") for resource in statement.resources)
     return statement.role == "Functions/Rollout" and of_the_lake
+
+
+def scales(statement: RoleStatement) -> bool:
+    """Whether a rollout has the statement for instances that follow requests."""
+    by_service = all(action.startswith("application-autoscaling:") for action in statement.actions)
+    of_service = all("TargetTracking" in r or ".application-autoscaling." in r for r in statement.resources)
+    return statement.role == "Functions/Rollout" and (by_service or of_service)
 
 
 def part_of(statement: RoleStatement, action: str = "") -> EndpointPart:

@@ -17,7 +17,7 @@ REGIONS, ENDPOINT = "everloop:regions", "everloop:endpoint"
 
 @dataclass(frozen=True)
 class EndpointNeeds:
-    """The SageMaker endpoint of a stack's model: so many instances of a type run the image for one version."""
+    """The SageMaker endpoint of a stack's model: at most so many instances of a type run the image for one version."""
 
     stack: str
     image: str
@@ -73,7 +73,7 @@ def needs_of(assembly: Path, *, qualifier: str = "hnb659fds") -> Needs:
         bootstrap_version=max(made["properties"].get("requiresBootstrapStackVersion", 0) for made in stacks.values()),
         instances=_by_stack(templates, _instances),
         endpoints=[
-            EndpointNeeds(name, told["image"], told["instance_type"], told["instances"])
+            EndpointNeeds(name, told["image"], told["instance_type"], told.get("most_instances", told["instances"]))
             for name, template in templates.items()
             if (told := template["Metadata"].get(ENDPOINT))
         ],

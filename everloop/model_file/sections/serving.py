@@ -13,6 +13,20 @@ from everloop.model_file.sections.base import OpenFraction, Section
 IMAGE = r"^[0-9]{12}\.dkr\.ecr\.[a-z0-9-]+(\.[a-z0-9-]+){2,4}/[a-z0-9._/-]+@sha256:[0-9a-f]{64}$"
 
 
+class Autoscaling(Section):
+    """Instances of a variant that follow its requests, between ``instances`` of the endpoint and ``max_instances``.
+
+    ``invocations_per_instance`` is how many requests of one instance in a minute are aimed at; measure what an instance
+    takes with `everloop load`. For ``scale_out_seconds`` after instances were added no more are, and for
+    ``scale_in_seconds`` after some were taken away no more are.
+    """
+
+    max_instances: int = Field(ge=2, le=20)
+    invocations_per_instance: float = Field(gt=0, le=1_000_000)
+    scale_out_seconds: int = Field(default=300, ge=0, le=3600)
+    scale_in_seconds: int = Field(default=300, ge=0, le=3600)
+
+
 class Endpoint(Section):
     """The SageMaker endpoint that serves versions where ``rollout.target`` is ``sagemaker_endpoint``.
 
@@ -25,6 +39,12 @@ class Endpoint(Section):
     instance_type: str = Field(pattern=r"^ml\.[a-z0-9-]+\.[a-z0-9]+$")
     instances: int = Field(default=1, ge=1, le=20)
     usd_per_hour: float = Field(gt=0)
+    autoscaling: Autoscaling | None = None
+
+    @property
+    def most_instances(self) -> int:
+        """The most instances that one version has."""
+        return self.instances if self.autoscaling is None else self.autoscaling.max_instances
 
 
 class Peak(Section):

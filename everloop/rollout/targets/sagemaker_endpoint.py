@@ -11,7 +11,8 @@ during which nothing else may change. Nobody sleeps through them here: the call 
 from where it stands when it is repeated.
 
 Sources: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_UpdateEndpoint.html and
-https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_UpdateEndpointWeightsAndCapacities.html
+https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_UpdateEndpointWeightsAndCapacities.html; of instances that
+follow requests :mod:`everloop.rollout.variant_scaling` has them.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from everloop.rollout.endpoint_place import (
     ProductionVariant,
     RunningVariant,
     desired_weights,
+    instance_counts,
     shared_by,
     shares,
 )
@@ -51,6 +53,7 @@ from everloop.rollout.targets import (
     TrafficState,
 )
 from everloop.rollout.targets.lambda_alias import LambdaAliasTarget
+from everloop.rollout.variant_scaling import VariantScaling
 from everloop.serving.exchange import HttpRequest
 from everloop.serving.passed_request import PASSED_ON, PassedRequest, encode_request, status_and_body
 
@@ -72,6 +75,8 @@ class SageMakerEndpointTarget:
         The alias that callers ask.
     runtime
         A boto3 ``sagemaker-runtime`` client, where variants are to be asked.
+    scaling
+        A boto3 ``application-autoscaling`` client.
     pause : callable
         Waits the given seconds between the few polls of an endpoint that is about to be ready.
     """
@@ -83,6 +88,7 @@ class SageMakerEndpointTarget:
         place: EndpointPlace,
         *,
         runtime: Any = None,
+        scaling: Any = None,
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
         self.client = client
@@ -90,6 +96,7 @@ class SageMakerEndpointTarget:
         self.door = door
         self.place = place
         self._pause = pause
+        self._scaling = VariantScaling(scaling, place.name, place.instances, place.scaling)
 
     def current(self) -> TrafficState:
         """Where requests go: to a function version, to variants, or to one of each."""
@@ -127,6 +134,7 @@ class SageMakerEndpointTarget:
         name = self._model(artifact)
         while not self._runs(name):
             self._begin(name)
+        self._scaling.hold(self._serving_counts(name))
         return Published(name, self.place.code_sha256)
 
     def publish_like(self, artifact: ServedArtifact, lambda_version: str) -> Published | None:
@@ -176,18 +184,20 @@ class SageMakerEndpointTarget:
     def prune(self, keep: set[str]) -> list[str]:
         """Take variants off the endpoint, and delete function versions, that rollouts made and nobody needs; which.
 
-        Models stay until the variant is gone; an endpoint without a variant that is needed is deleted.
+        Models stay until the variant is gone; an endpoint without a variant that is needed is deleted. Variants that
+        are needed and that nobody asks have no more instances than declared.
         """
         state = self.current()
         kept = keep | {state.primary, *([state.candidate] if state.candidate else [])}
         gone = self._drop(lambda name: name not in kept)
+        self._follow(gone)
         self._delete_models(kept)
         at_door = self.door.current()
         return gone + self.door.prune(kept | {at_door.primary})
 
     def release(self, lambda_version: str) -> None:
         """Take a variant that gets no requests off the endpoint: its instances cost as much as if it did."""
-        self._drop(lambda name: name == lambda_version)
+        self._follow(self._drop(lambda name: name == lambda_version))
 
     def ask(self, lambda_version: str, question: Question) -> AskedAnswer:
         """Invoke one variant by its name, which takes a request whatever its weight.
@@ -266,11 +276,11 @@ class SageMakerEndpointTarget:
         """Begin to bring a variant up beside the others."""
         found = self._describe()
         if found is None:
-            self._create([self.place.variant(name, 1.0)])
+            self._create([self.place.variant(name, 1.0, self._scaling.count_beside(()))])
             return
         self._check_attempts(found, name)
-        listed = self._configured(found)
-        self._update(found, [*listed, self.place.variant(name, 0.0)])
+        listed, count = self._configured(found), self._scaling.count_beside(self._serving_counts().values())
+        self._update(found, [*listed, self.place.variant(name, 0.0, count)])
 
     def _check_attempts(self, found: _Endpoint, name: str) -> None:
         """Refuse what was tried and taken back: its configuration is there, and the endpoint went on without it.
@@ -322,16 +332,25 @@ class SageMakerEndpointTarget:
         return True
 
     def _drop(self, unwanted: Callable[[str], bool]) -> list[str]:
-        """Take variants off the endpoint that are unwanted and reach nobody; which."""
-        reached = self._is_reached()
-        weights = desired_weights(self._variants())
-        gone = [name for name, weight in weights.items() if unwanted(name) and not (reached and weight > 0)]
-        if not gone:
+        """Take variants off the endpoint that are unwanted and reach nobody; which.
+
+        Those that stay and reach nobody are brought back to the declared instances.
+        """
+        reached, variants = self._is_reached(), self._variants()
+        idle = [name for name, weight in desired_weights(variants).items() if not (reached and weight > 0)]
+        gone = [name for name in idle if unwanted(name)]
+        counts = instance_counts(variants)
+        fewer = [name for name in idle if name not in gone and self._scaling.is_too_many(counts[name])]
+        if not gone and not fewer:
             return []
         found = self._settled()
         if found is None:
             return []
+        self._scaling.forget([*gone, *fewer])
         left = [variant for variant in self._configured(found) if variant["VariantName"] not in gone]
+        for variant in left:
+            if variant["VariantName"] in fewer:
+                variant["InitialInstanceCount"] = self.place.instances
         if not left:
             self._asked(self.client.delete_endpoint)
             return gone
@@ -339,6 +358,17 @@ class SageMakerEndpointTarget:
             left[0]["InitialVariantWeight"] = 1.0  # nobody is sent here, and one weight must be above 0
         self._update(found, left)
         return gone
+
+    def _follow(self, gone: list[str]) -> None:
+        """Let what gets requests follow them, now that no rollout holds its instances."""
+        if self._is_reached():
+            self._scaling.follow(name for name in self._serving_counts() if name not in gone)
+
+    def _serving_counts(self, also: str = "") -> dict[str, int]:
+        """The instances of variants that have a share of the requests, and of another one."""
+        variants = self._variants()
+        weights = desired_weights(variants)
+        return {name: n for name, n in instance_counts(variants).items() if weights[name] > 0 or name == also}
 
     def _is_reached(self) -> bool:
         at_door = self.door.current()
@@ -468,7 +498,13 @@ class SageMakerEndpoints:
         if place.endpoint is None:
             raise ValueError("the target sagemaker_endpoint needs serving.endpoint in the declaration")
         door = LambdaAliasTarget(client("lambda"), function=place.function, alias=place.alias)
-        return SageMakerEndpointTarget(client("sagemaker"), door, place.endpoint, runtime=client("sagemaker-runtime"))
+        return SageMakerEndpointTarget(
+            client("sagemaker"),
+            door,
+            place.endpoint,
+            runtime=client("sagemaker-runtime"),
+            scaling=client("application-autoscaling"),
+        )
 
 
 TARGET: TargetKind = SageMakerEndpoints()

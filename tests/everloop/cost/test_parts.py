@@ -300,6 +300,17 @@ def test_an_endpoint_costs_what_serves_what_is_on_trial_and_what_changes() -> No
     assert usd(found, "SageMaker endpoint", "ml.m5.large") == pytest.approx(3 * 0.115 * work.endpoint.hours)
 
 
+@pytest.mark.parametrize(("a_minute", "instances"), [(0, 1.0), (900, 1.5), (90_000, 4.0)])
+def test_instances_that_follow_requests_cost_what_even_traffic_needs(a_minute: float, instances: float) -> None:
+    document = with_endpoint(binary_document(recalibration="none"))
+    document["cost"]["monthly_budget_usd"] = 10_000
+    document["serving"]["endpoint"]["autoscaling"] = {"max_instances": 4, "invocations_per_instance": 600}
+    work = work_of(declare(document), DAILY, Traffic(a_minute * 60 * 730, trainings=0))
+    assert work.endpoint is not None
+    assert work.endpoint.hours == pytest.approx(instances * 730)
+    assert f"{instances} instances (of 1 to 4, by even traffic) all the time" in work.endpoint.why
+
+
 def test_each_calibration_changes_an_endpoint() -> None:
     document = with_endpoint(binary_document())
     document["recalibration"] = {}

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from everloop.model_file import worst_case
 from everloop.rollout.declared_place import declared_place
+from everloop.rollout.variant_scaling import Scaling
 from everloop.serving.declared import declared_features
 from tests.helpers.declarations import ENDPOINT, binary_document, declare, with_endpoint
 
@@ -42,6 +43,11 @@ def test_its_target_needs_it_and_another_may_be_left_for() -> None:
         {"usd_per_hour": 0},
         {"usd_per_hour": float("nan")},
         {"serverless": {"memory_mb": 2048}},
+        {"autoscaling": {"max_instances": 3}},
+        {"autoscaling": {"max_instances": 1, "invocations_per_instance": 600}},
+        {"autoscaling": {"max_instances": 3, "invocations_per_instance": 0}},
+        {"autoscaling": {"max_instances": 3, "invocations_per_instance": float("inf")}},
+        {"autoscaling": {"max_instances": 3, "invocations_per_instance": 600, "scale_in_seconds": -1}},
     ],
 )
 def test_what_can_not_be_run_is_refused(change: dict[str, Any]) -> None:
@@ -58,6 +64,29 @@ def test_what_it_costs_is_in_the_months_budget() -> None:
     document["cost"]["monthly_budget_usd"] = 100
     assert "and the endpoint's instances, which run all the time" in refusal(document)
     assert worst_case.endpoint_usd(declare(binary_document())) == 0
+
+
+def test_a_month_of_changes_costs_as_well() -> None:
+    # GIVEN a model that is calibrated with every window, and one that is not
+    document = with_endpoint(binary_document())
+    without = {**document, "recalibration": "none"}
+    # THEN each of 31 calibrations takes both lists of variants for 10 minutes, twice
+    more = worst_case.endpoint_usd(declare(document)) - worst_case.endpoint_usd(declare(without))
+    assert more == pytest.approx(31 * 4 * 10 / 60 * 0.115)
+
+
+def test_instances_may_follow_requests_up_to_a_limit_that_the_budget_knows() -> None:
+    document = with_endpoint(binary_document())
+    still = worst_case.endpoint_usd(declare(document))
+    document["serving"]["endpoint"] |= {"autoscaling": {"max_instances": 3, "invocations_per_instance": 600}}
+    document["cost"]["monthly_budget_usd"] = 10_000
+    declaration = declare(document)
+    assert worst_case.endpoint_usd(declaration) == pytest.approx(3 * still)
+    place = declared_place(declaration, role_arn="arn:aws:iam::1:role/r", artifact_bucket="artifacts").endpoint
+    assert place is not None
+    assert place.scaling == Scaling(most=3, invocations_per_instance=600.0)
+    document["serving"]["endpoint"]["instances"] = 3
+    assert "more than serving.endpoint.instances, the fewest, which is 3" in refusal(document)
 
 
 def test_its_place_has_all_that_containers_must_know() -> None:

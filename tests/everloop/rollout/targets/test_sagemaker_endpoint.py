@@ -15,6 +15,8 @@ from everloop.rollout.exceptions import EndpointChangedError, EndpointFailedErro
 from everloop.rollout.targets import ServedArtifact
 from everloop.rollout.targets.lambda_alias import ENDPOINT_VARIABLE, LambdaAliasTarget
 from everloop.rollout.targets.sagemaker_endpoint import SageMakerEndpointTarget
+from everloop.rollout.variant_scaling import Scaling
+from tests.fakes.autoscaling import FakeAutoscaling
 from tests.fakes.lambda_function import FakeLambda
 from tests.fakes.sagemaker_endpoint import FakeSageMaker
 
@@ -50,7 +52,8 @@ def target(function: FakeLambda, sagemaker: FakeSageMaker) -> SageMakerEndpointT
 
 def on(function: FakeLambda, sagemaker: FakeSageMaker, place: EndpointPlace = PLACE) -> SageMakerEndpointTarget:
     door = LambdaAliasTarget(function, function="predict", alias="live", pause=lambda _: None)
-    return SageMakerEndpointTarget(sagemaker, door, place, pause=lambda _: None)
+    scaling = FakeAutoscaling(sagemaker)
+    return SageMakerEndpointTarget(sagemaker, door, place, scaling=scaling, pause=lambda _: None)
 
 
 @pytest.fixture
@@ -229,6 +232,105 @@ class TestWhatCosts:
         sagemaker.calls.clear()
         serving.settle(SEVENS)
         assert "update_endpoint" not in sagemaker.calls, "a rollback brings nothing up"
+
+
+class TestInstancesThatFollowRequests:
+    """Between 2 and 6 instances: who serves is scaled, and a rollout never leaves either version with too few."""
+
+    SCALED = replace(PLACE, scaling=Scaling(most=6, invocations_per_instance=600.0))
+    SEVENS, EIGHTS = SCALED.model_name(SEVEN), SCALED.model_name(EIGHT)
+
+    @pytest.fixture
+    def scaled(self, function: FakeLambda, sagemaker: FakeSageMaker) -> SageMakerEndpointTarget:
+        """Version 7 serves, its rollout is over, and callers have made it 5 instances."""
+        target = on(function, sagemaker, self.SCALED)
+        target.idle()
+        target.publish(SEVEN)
+        target.settle(self.SEVENS)
+        target.prune({self.SEVENS})
+        self.set_count(sagemaker, self.SEVENS, 5)
+        return target
+
+    def limits(self, target: SageMakerEndpointTarget) -> dict[str, tuple[int, int]]:
+        return dict(target._scaling.client.limits)
+
+    def counts(self, target: SageMakerEndpointTarget, sagemaker: FakeSageMaker) -> dict[str, int]:
+        for _ in range(9):
+            target.current()
+        variants = sagemaker.endpoints[PLACE.name]["ProductionVariants"]
+        return {variant["VariantName"]: variant["CurrentInstanceCount"] for variant in variants}
+
+    def set_count(self, sagemaker: FakeSageMaker, variant: str, count: int) -> None:
+        for each in sagemaker.endpoints[PLACE.name]["ProductionVariants"]:
+            if each["VariantName"] == variant:
+                each["DesiredInstanceCount"] = each["CurrentInstanceCount"] = count
+
+    def test_it_is_another_variant_than_one_that_is_not_scaled(self):
+        assert self.SEVENS != SEVENS
+        assert PLACE.code_sha256 == replace(self.SCALED, scaling=None).code_sha256
+
+    def test_a_candidate_begins_with_as_many_as_serve_and_neither_has_fewer_until_it_is_over(
+        self, scaled: SageMakerEndpointTarget, sagemaker: FakeSageMaker
+    ):
+        assert self.limits(scaled) == {self.SEVENS: (2, 6)}
+        scaled.publish(EIGHT)
+        assert self.counts(scaled, sagemaker) == {self.SEVENS: 5, self.EIGHTS: 5}
+        assert self.limits(scaled) == {self.SEVENS: (5, 6), self.EIGHTS: (5, 6)}
+        scaled.shift(primary=self.SEVENS, candidate=self.EIGHTS, percent=5)
+        scaled.settle(self.EIGHTS)
+        assert self.limits(scaled) == {self.SEVENS: (5, 6), self.EIGHTS: (5, 6)}, "a rollback finds all of them"
+        assert scaled.prune({self.EIGHTS}) == [self.SEVENS]
+        assert self.counts(scaled, sagemaker) == {self.EIGHTS: 5}
+        assert self.limits(scaled) == {self.EIGHTS: (2, 6)}
+        assert scaled._scaling.client.tracked == {self.EIGHTS: 600.0}
+
+    def test_a_rollback_takes_the_candidate_and_its_target_away(
+        self, scaled: SageMakerEndpointTarget, sagemaker: FakeSageMaker
+    ):
+        scaled.publish(EIGHT)
+        scaled.shift(primary=self.SEVENS, candidate=self.EIGHTS, percent=5)
+        scaled.settle(self.SEVENS)
+        scaled.release(self.EIGHTS)
+        assert self.counts(scaled, sagemaker) == {self.SEVENS: 5}
+        assert self.limits(scaled) == {self.SEVENS: (2, 6)}
+
+    def test_what_is_kept_and_nobody_asks_has_the_fewest(
+        self, scaled: SageMakerEndpointTarget, sagemaker: FakeSageMaker
+    ):
+        calibrated = replace(SEVEN, calibration="{}")
+        name = scaled.publish(calibrated).lambda_version
+        scaled.settle(name)
+        assert scaled.prune({self.SEVENS, name}) == []
+        assert self.counts(scaled, sagemaker) == {self.SEVENS: 2, name: 5}
+        assert self.limits(scaled) == {name: (2, 6)}
+        # WHEN it comes to serve again, it follows requests again
+        scaled.settle(self.SEVENS)
+        scaled.prune({self.SEVENS, name})
+        assert self.limits(scaled) == {self.SEVENS: (2, 6)}
+
+    def test_what_is_no_longer_declared_is_forgotten_with_its_variant(
+        self, scaled: SageMakerEndpointTarget, function: FakeLambda, sagemaker: FakeSageMaker
+    ):
+        plain = SageMakerEndpointTarget(
+            sagemaker, scaled.door, PLACE, scaling=scaled._scaling.client, pause=lambda _: None
+        )
+        plain.publish(SEVEN)
+        plain.settle(SEVENS)
+        assert plain.prune({SEVENS}) == [self.SEVENS]
+        assert self.counts(plain, sagemaker) == {SEVENS: 2}
+        assert self.limits(scaled) == {}
+
+    def test_a_crash_between_target_and_variant_is_healed_by_a_repetition(
+        self, scaled: SageMakerEndpointTarget, sagemaker: FakeSageMaker
+    ):
+        scaled.publish(EIGHT)
+        scaled.settle(self.EIGHTS)
+        sagemaker.crash_before = ["update_endpoint"]
+        with pytest.raises(ConnectionError):
+            scaled.prune({self.EIGHTS})
+        assert self.limits(scaled) == {self.EIGHTS: (5, 6)}
+        assert scaled.prune({self.EIGHTS}) == [self.SEVENS]
+        assert self.limits(scaled) == {self.EIGHTS: (2, 6)}
 
 
 class TestMovingHere:

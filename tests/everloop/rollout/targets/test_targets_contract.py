@@ -24,6 +24,8 @@ from everloop.rollout.targets import (
     lambda_alias,
     sagemaker_endpoint,
 )
+from everloop.rollout.variant_scaling import Scaling
+from tests.fakes.autoscaling import FakeAutoscaling
 from tests.fakes.cloudwatch_metrics import FakeCloudWatch
 from tests.fakes.event_bus import FakeEventBus
 from tests.fakes.lambda_function import FakeLambda
@@ -54,6 +56,7 @@ ENDPOINT = EndpointPlace(
     instances=1,
     artifact_bucket="artifacts",
     stream="everloop-flights-predictions",
+    scaling=Scaling(most=4, invocations_per_instance=600.0),
 )
 PLACE = TargetPlace("predict", "live", ENDPOINT)
 
@@ -72,7 +75,13 @@ def fakes() -> dict[str, dict[str, Any]]:
 
 def _endpoint_fakes() -> dict[str, Any]:
     hosting = FakeSageMaker()
-    return {"lambda": FakeLambda(), "sagemaker": hosting, "sagemaker-runtime": hosting}
+    scaling = FakeAutoscaling(hosting)
+    return {
+        "lambda": FakeLambda(),
+        "sagemaker": hosting,
+        "sagemaker-runtime": hosting,
+        "application-autoscaling": scaling,
+    }
 
 
 def unpinned_is_refused(target: RolloutTarget) -> None:
