@@ -1,6 +1,6 @@
 """How soon the guardrail finds a bad version, and how often it rolls back a good one, by looks at every minute.
 
-``python benchmarks/guardrail_detection.py`` prints two tables, by simulation: the guardrail that is deployed, beside
+``python benchmarks/guardrail_detection.py`` prints three tables, by simulation: the guardrail that is deployed, beside
 the one before it, which looked once as each step and the bake ended and went by exact tests of one look. The rollout
 is the worked example's: 25% for 3 hours, 50% for 3 hours, a bake of 24 hours. Minutes are from the beginning of the
 fault to the look that rolls back. CloudWatch's own delay of one to two minutes comes on top, and is the same for both.
@@ -29,6 +29,9 @@ BEGIN = datetime(2026, 3, 1, tzinfo=UTC)
 SHARES = (0.25, 0.5, 1.0)
 SECONDS = (10_800, 10_800, 86_400)
 BAKE = 2
+SEEN_LATE = 2
+"""Minutes until CloudWatch shows one."""
+
 FORMER_RATE = 0.05
 """Of the former guardrail, for each limit."""
 
@@ -191,6 +194,25 @@ def detection_table(draws: int, seed: int) -> None:
         print(f"{name:36}" + "".join(f"{cell:>34}" for cell in cells), flush=True)
 
 
+def refused_table(draws: int, seed: int) -> None:
+    """How many requests a candidate refuses in its first step, until callers are back on the champion."""
+    late = "CloudWatch's two minutes included"
+    print(f"\nRequests refused until the rollback, median / 90th percentile, of a step of {SHARES[0]:.0%}; {late}.\n")
+    traffic, minutes = (10, 100, 1000), SECONDS[0] // 60
+    print(f"{'':36}" + "".join(f"{f'{n} a minute':>24}" for n in traffic))
+    for refused in (0.1, 0.5, 1.0):
+        cells = []
+        for requests in traffic:
+            rng, counts = np.random.default_rng([seed, requests]), []
+            for _ in range(draws):
+                found = counted(rng, Rates(refused=refused), requests * SHARES[0], minutes)
+                before = counted(rng, Rates(refused=0.0), requests * (1 - SHARES[0]), minutes)
+                seen = first_minute(rolls_back(0, found, before), minutes)
+                counts.append(None if seen is None else sum(m.refused for m in found.minutes[: seen + SEEN_LATE]))
+            cells.append(told(counts))
+        print(f"{f'refuses {refused:.0%}, the champion none':36}" + "".join(f"{c:>24}" for c in cells), flush=True)
+
+
 def false_table(draws: int, seed: int) -> None:
     """How many rollouts of a version that is as good as the one before are rolled back."""
     declared = GUARDRAIL.false_rollback_rate
@@ -218,6 +240,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     detection_table(options.draws, options.seed)
+    refused_table(options.draws, options.seed)
     false_table(options.rollouts, options.seed)
 
 
