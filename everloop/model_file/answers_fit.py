@@ -14,7 +14,6 @@ from everloop.problem_types import BINARY, REGRESSION
 
 if TYPE_CHECKING:
     from everloop.model_file.sections.all_sections import AllSections
-    from everloop.model_file.sections.rollout import BusinessGuardrail
 
 
 def names_in(problem: str) -> tuple[str, ...]:
@@ -22,16 +21,10 @@ def names_in(problem: str) -> tuple[str, ...]:
     return ("prediction", "probability", "label") if problem == BINARY else ("prediction", "label")
 
 
-def answers_misfits(declaration: AllSections) -> Iterator[Misfit]:
-    """Whether a step or the bake lasts until what was asked in it can be judged."""
+def scores_in_time(declaration: AllSections) -> Iterator[Misfit]:
+    """Whether a step or the bake lasts until the scores of what was asked in it can be judged."""
     rollout = declaration.rollout
-    guardrail = rollout.guardrail
-    business = value_of(guardrail, "business")
-    if value_of(guardrail, "quality") is not None or business is not None:
-        yield from _labels_in_time(declaration)
-    if business is not None:
-        yield from _measured_business(declaration, business)
-    if value_of(guardrail, "scores") is None:
+    if value_of(rollout.guardrail, "scores") is None:
         return
     least = worst_case.LEAST_ANSWERED_MINUTES
     if max([rollout.bake_minutes, *(value_of(step, "minutes") or 0 for step in rollout.steps)]) < least:
@@ -43,24 +36,28 @@ def answers_misfits(declaration: AllSections) -> Iterator[Misfit]:
         )
 
 
-def _labels_in_time(declaration: AllSections) -> Iterator[Misfit]:
-    """Whether labels come while a rollout lasts, and whether a loss is bounded, as bets on its mean need."""
-    rollout, data = declaration.rollout, declaration.data
+def labels_in_time(declaration: AllSections) -> Iterator[Misfit]:
+    """Whether labels come while a rollout lasts, where its guardrail judges by them."""
+    rollout = declaration.rollout
+    if value_of(rollout.guardrail, "quality") is None and value_of(rollout.guardrail, "business") is None:
+        return
+    lag = declaration.data.label_lag_hours
     lasts = rollout.bake_minutes + sum(value_of(step, "minutes") or 0 for step in rollout.steps)
-    least = math.ceil(data.label_lag_hours * 60) + worst_case.LEAST_ANSWERED_MINUTES
+    least = math.ceil(lag * 60) + worst_case.LEAST_ANSWERED_MINUTES
     if lasts < least:
         yield Misfit(
             ("rollout", "bake_minutes"),
             rollout.bake_minutes,
-            f"{rollout.bake_minutes + least - lasts:,} or more: labels come {data.label_lag_hours:g} hours after"
+            f"{rollout.bake_minutes + least - lasts:,} or more: labels come {lag:g} hours after"
             " requests (data.label_lag_hours), and what is judged by labels needs them while the rollout lasts",
         )
-    quality = value_of(rollout.guardrail, "quality")
-    if (
-        quality is not None
-        and declaration.problem.type == REGRESSION
-        and (data.target_min is None or data.target_max is None)
-    ):
+
+
+def bounded_loss(declaration: AllSections) -> Iterator[Misfit]:
+    """Whether a loss has a largest value, as bets on its mean need."""
+    if value_of(declaration.rollout.guardrail, "quality") is None or declaration.problem.type != REGRESSION:
+        return
+    if declaration.data.target_min is None or declaration.data.target_max is None:
         yield Misfit(
             ("rollout", "guardrail", "quality"),
             {},
@@ -69,8 +66,11 @@ def _labels_in_time(declaration: AllSections) -> Iterator[Misfit]:
         )
 
 
-def _measured_business(declaration: AllSections, business: BusinessGuardrail) -> Iterator[Misfit]:
+def measured_business(declaration: AllSections) -> Iterator[Misfit]:
     """Whether a business measure can be read, is bounded, and has callers of both versions to compare."""
+    business = value_of(declaration.rollout.guardrail, "business")
+    if business is None:
+        return
     at: Location = ("rollout", "guardrail", "business")
     text = value_of(business, "measure")
     if text is not None:

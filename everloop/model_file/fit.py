@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from everloop.evaluation.expressions import ExpressionError, check
 from everloop.model_file import sizes, worst_case
-from everloop.model_file.answers_fit import answers_misfits
+from everloop.model_file.answers_fit import bounded_loss, labels_in_time, measured_business, scores_in_time
 from everloop.model_file.fallback_fit import fallback_misfits
 from everloop.model_file.grouped_fit import RATES, RECALIBRATED_RATES, dimension_misfits, grouped_misfits
 from everloop.model_file.misfit import Location, Misfit
@@ -468,7 +468,10 @@ WHOLE_RULES: tuple[Rule, ...] = (
     _endpoint_of_the_target,
     _room_for_autoscaling,
     _judged_in_a_shadow,
-    answers_misfits,
+    scores_in_time,
+    labels_in_time,
+    bounded_loss,
+    measured_business,
     _days_to_tune_on,
     _probe_windows,
     _measured_spans,

@@ -44,6 +44,9 @@ BEGIN = datetime(2013, 3, 1, 6, tzinfo=UTC)
 ENDPOINT = "everloop-late-train"
 SHADOW_MINUTES, SHADOW_ROWS = 20, 5
 PEAK = 3
+ASKED_A_MINUTE = 20
+"""What one instance is asked in a minute, if instances follow requests."""
+
 DELIVERED_MINUTES = 16
 """After so long what was captured is in the lake."""
 
@@ -114,6 +117,17 @@ class Cloud:
         found = self.account.client("sagemaker").describe_endpoint(EndpointName=ENDPOINT)
         return [variant["VariantName"] for variant in found["ProductionVariants"]]
 
+    def instances(self) -> int:
+        """How many there are of all variants."""
+        found = self.account.client("sagemaker").describe_endpoint(EndpointName=ENDPOINT)
+        return sum(variant["CurrentInstanceCount"] for variant in found["ProductionVariants"])
+
+    def invoke(self, times: int) -> None:
+        """Invoke the endpoint itself, past the function before it."""
+        client, body = self.account.client("sagemaker-runtime"), json.dumps({"instances": [row("direct")]})
+        for _ in range(times):
+            client.invoke_endpoint(EndpointName=ENDPOINT, ContentType="application/json", Body=body)
+
     def models(self) -> str:
         """The names of the SageMaker models that there are."""
         found = self.account.client("sagemaker").list_models(NameContains=ENDPOINT)
@@ -140,6 +154,7 @@ def _document() -> dict[str, Any]:
     document = with_endpoint(binary_document(rollout=rollout))
     peak = {"requests_per_second": PEAK}
     document["serving"] |= {"fallback": {"use": "value", "value": 0.3}, "concurrency": 50, "peak": peak}
+    document["serving"]["endpoint"]["autoscaling"] = {"max_instances": 2, "invocations_per_instance": ASKED_A_MINUTE}
     return document
 
 
@@ -336,6 +351,26 @@ def test_a_rollback_is_drilled_under_requests(cloud: Cloud) -> None:
     verdict = verify_audit(cloud.store)
     assert verdict.chain.intact
     assert not [problem for problem in verdict.problems if "drill" in problem]
+
+
+def test_instances_follow_requests_within_limits(cloud: Cloud) -> None:
+    # GIVEN a version that serves, whose variant alone is scaled: those of earlier rollouts went with their targets
+    champion = cloud.store.versions.champion()
+    assert champion is not None, "this test comes after the one that rolls versions out"
+    scaling = cloud.account.client("application-autoscaling")
+    (target,) = scaling.describe_scalable_targets(ServiceNamespace="sagemaker")["ScalableTargets"]
+    assert target["ResourceId"] == f"endpoint/{ENDPOINT}/variant/{champion.lambda_version}"
+    assert (target["MinCapacity"], target["MaxCapacity"]) == (1, 2)
+    # WHEN more is asked for three minutes than one instance should be asked
+    for _ in range(3):
+        cloud.invoke(ASKED_A_MINUTE + 1)
+        cloud.advance(1)
+    # THEN there are more of them, and fewer again after a quarter of an hour with little
+    assert cloud.instances() == 2
+    for _ in range(15):
+        cloud.invoke(1)
+        cloud.advance(1)
+    assert cloud.instances() == 1
 
 
 def test_the_monitor_records_what_an_endpoint_served(cloud: Cloud) -> None:

@@ -182,7 +182,7 @@ def a_version_that_nobody_is_sent_to_is_asked_unseen(target: RolloutTarget) -> N
     target.idle()
     seven, eight = target.publish(SEVEN).lambda_version, target.publish(EIGHT).lambda_version
     target.settle(seven)
-    question = Question("flights", '{"instances": []}', "shadow-1", at(1))
+    question = Question("flights", '{"instances": [{}]}', "shadow-1", at(1))
     for version, number in ((eight, 8), (seven, 7)):
         asked = target.ask(version, question)
         assert (asked.status, asked.document["version"], asked.document["unseen"]) == (200, number, True)
