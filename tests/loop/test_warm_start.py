@@ -17,6 +17,7 @@ from click.testing import CliRunner
 
 from everloop.cli.main import everloop
 from everloop.cli.operations.local_cloud import deploy
+from everloop.dataset.held_groups import HeldGroups
 from everloop.manifest import ESTIMATOR, Manifest, sha256_hex
 from everloop.registry.store import RegistryStore
 from everloop.registry.trace import verify_audit
@@ -46,9 +47,38 @@ def train(features, target, *, seed, parameters):
 """
 
 
+PLACES = "bread_places"
+NUMBER_OF_PLACES, SHARE, LIST = 40, 0.4, 20
+
+SCRIPT_OF_PLACES = """
+from sklearn.compose import ColumnTransformer
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import Ridge
+from sklearn.pipeline import Pipeline
+
+
+def train(features, target, *, seed, parameters):
+    columns = ColumnTransformer([("numbers", SimpleImputer(), ["hour", "price", "rain"])])
+    return Pipeline([("columns", columns), ("line", Ridge())]).fit(features, target)
+"""
+
+
+def _places() -> dict[str, Any]:
+    """The bakery in places of which a part is held out: what is learned has to hold in a place that is new."""
+    document: dict[str, Any] = copy.deepcopy(BAKERY_DOCUMENT) | {"model": PLACES}
+    document["problem"] |= {"ranking": {"group": "day", "at": LIST}, "baseline": {"kind": "prior"}}
+    document["data"]["features"][-1] = {"name": "place", "type": "category", "unseen": "accept"}
+    document["data"] |= {"target_min": 0, "split": {"strategy": "grouped", "test_days": 8, "group": "place"}}
+    document["data"]["split"]["share"] = SHARE
+    document["training"] = {"seed": 3}
+    document["retraining"] = {"cooldown_days": 30, "quota": {"runs": 9, "days": 60}}
+    del document["recalibration"]
+    return document
+
+
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The bakery as boosted trees, which may be continued."""
+    """The bakery as boosted trees, which may be continued, and in many places."""
     document: dict[str, Any] = copy.deepcopy(BAKERY_DOCUMENT) | {"model": GROWN}
     document["training"] = {
         "seed": 3,
@@ -61,9 +91,11 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     document["gate"]["margin"] = 3.0
     document["retraining"] = {"cooldown_days": 30, "quota": {"runs": 9, "days": 60}}
     folder = tmp_path_factory.mktemp("grown") / "models"
-    (folder / GROWN).mkdir(parents=True)
-    (folder / GROWN / "model.yaml").write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
-    (folder / GROWN / "train.py").write_text(SCRIPT, encoding="utf-8")
+    for declared, script in ((document, SCRIPT), (_places(), SCRIPT_OF_PLACES)):
+        own = folder / declared["model"]
+        own.mkdir(parents=True)
+        (own / "model.yaml").write_text(yaml.safe_dump(declared, sort_keys=False), encoding="utf-8")
+        (own / "train.py").write_text(script, encoding="utf-8")
     return folder
 
 
@@ -100,7 +132,7 @@ def well(*words: str | Path) -> str:
 
 def trained(loop: Loop, store: RegistryStore, *words: str) -> str:
     """What a training tells whose candidate passes, and serves in the end."""
-    told = well("train", GROWN, *words)
+    told = well("train", store.model, *words)
     (run_id,) = re.findall(r"^run (train-[0-9a-f]+) started", told, re.MULTILINE)
     for _ in range(60):
         if store.runs.active() is None:
@@ -253,3 +285,35 @@ def test_a_refused_version_comes_to_serve_by_a_waiver_of_one_and_the_request_of_
     assert f"<td>{bob}</td>" in text
     assert f"by {cleo}: let us look at it first" in text
     assert verify_audit(store).sound, verify_audit(store).problems
+
+
+def test_versions_of_held_out_groups_are_compared_where_neither_has_learned(
+    loop: Loop, store: RegistryStore, models: Path, files: tuple[Path, ...]
+) -> None:
+    # GIVEN sales in many places, a part of which no version may learn from
+    places = [f"place-{number}" for number in range(NUMBER_OF_PLACES)]
+    held = HeldGroups("place", SHARE, PLACES)
+    out = [place for place in places if held.holds(place)]
+    assert 5 < len(out) < NUMBER_OF_PLACES / 2
+    ours = loop.account.registry(PLACES)
+    for number, file in enumerate(files[:2], start=1):
+        rows = pd.read_csv(file).rename(columns={"shop": "place"})
+        rows["place"] = rows["sale_id"].str.removeprefix("s").astype(int).map(lambda i: places[i % NUMBER_OF_PLACES])
+        rows["loaves"] = rows["loaves"].clip(lower=0)
+        rows.to_csv(models.parent / "places.csv", index=False)
+        # WHEN a version is trained of them, and then another one with newer rows
+        well("data", "import", PLACES, models.parent / "places.csv", "--models-directory", models)
+        trained(loop, ours)
+        # THEN it has seen none of their rows, before the test part or in it, and serves
+        version = ours.versions.get(ours.versions.champion().version)
+        assert version.version == number
+        report = json.loads(well("report", PLACES, "--version", str(number), "--json"))["report"]
+        facts = report["held_groups"]
+        assert (facts["column"], facts["groups"]) == ("place", len(out))
+        assert facts["test_rows"] == report["rows"] + facts["known_rows"]
+        assert facts["champion_basis"] == (None if number == 1 else "held_out")
+        # AND the order of each day's sales is told beside the losses
+        assert report["ranking"]
+    gate = {reason["code"]: reason["passed"] for reason in ours.versions.get(2).gate["reasons"]}
+    assert gate["champion_groups"], gate
+    assert verify_audit(ours).sound, verify_audit(ours).problems
