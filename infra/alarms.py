@@ -94,13 +94,11 @@ def _alarms(names: ModelNames, state_machine_arn: str, probes: str | None, dead_
         errors("labels", "The labels function failed: labels were not accepted."),
         _Alarm(
             "faults",
-            "Something was refused or lost. The model's metrics and the functions' logs say what: ArtifactRefused (a"
-            " stored model differs from the registered one, so it does not serve), UnusableScores (no finite score for"
-            " rows that the contract allows; their callers got 500), FallbackAnswers (the fallback answered in the"
-            " model's place), CaptureFallback (predictions that could not be captured are in the log), LabelsNotStored"
-            " (the sender was asked to send them again), DrillFailed (a rollback that was tried did not work),"
-            " DeploymentDiffers"
-            " (what is deployed is not what the registry says; everloop status tells).",
+            "Something was refused or lost. Metrics and logs say what: ArtifactRefused (a stored model is not the"
+            " registered one, and does not serve), UnusableScores (no finite score for rows that the contract allows),"
+            " FallbackAnswers (the fallback answered in the model's place), CaptureFallback (rows that could not be"
+            " captured are in the log), LabelsNotStored (to be sent again), DrillFailed (a"
+            " rollback that was tried did not work), DeploymentDiffers (everloop status tells from what).",
             METRIC_NAMESPACE,
             FAULTS,
             model,

@@ -561,9 +561,9 @@ class TestAfterTheDeclarationChanged:
         for i in range(150):
             score = float(rows.scores[i])
             answered = [f"n{i}", "r", 1, moment.replace(tzinfo=None), f"n{i}", 1.0, score, 1.0, score, None]
-            between, each = [None, None], [None]
+            between, each, fallback = [None, None], None, None
             features = [float(rows.features["distance"][i]), rows.features["line"][i]]
-            records.append([*answered, *between, *each, *features, moment.date().isoformat(), 5.0, 1.0])
+            records.append([*answered, *between, each, fallback, *features, moment.date().isoformat(), 5.0, 1.0])
         world.lake._insert("predictions", records)
         answer = world.watch(6)
         # THEN it is judged together with the windows before the change
