@@ -15,6 +15,7 @@ GROUPS = (
     "synthesis",
     "loop of an investment",
     "loop in a new account",
+    "loop of bad versions",
     "going on",
     "loop of a restoration",
     "loop of another model",
