@@ -74,6 +74,7 @@ def test_a_contract_names_the_value_it_can_not_have(name: str, value: object) ->
     assert len(str(refused.value)) < 300
 
 
+@pytest.mark.slow
 @given(st.text(), st.text())
 def test_any_cause_is_made_readable(error: str, text: str) -> None:
     assert isinstance(readable_cause(f"{error}: {text}"), str)

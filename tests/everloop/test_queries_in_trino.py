@@ -227,6 +227,7 @@ def _family(node: exp.Expression) -> str | None:
     return "number" if name in NUMBERS else name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "sql"), [(kind, sql) for _, kind, sql in EVERY], ids=[name for name, _, _ in EVERY])
 def test_a_generated_query_is_trinos(kind: str, sql: str) -> None:
     assert problems(sql, tables(DECLARATIONS[kind])) == []

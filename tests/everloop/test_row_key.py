@@ -125,6 +125,7 @@ def test_the_sentence_names_the_field_and_the_value() -> None:
     assert len(sentences["x" * 300]) < 120
 
 
+@pytest.mark.slow
 @given(st.one_of(st.text(), st.integers(), st.floats(), st.decimals(allow_nan=True), st.booleans(), st.none()))
 def test_a_key_is_its_own_key_and_no_other_value_is_let_in(value: Any) -> None:
     try:

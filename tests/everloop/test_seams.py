@@ -37,6 +37,7 @@ def test_what_is_not_registered_is_refused_with_what_is(seam: Seam[Any]) -> None
             seam.registered(wrong)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seam", SEAMS, ids=lambda seam: seam.what)
 def test_to_know_the_names_is_to_import_no_implementation(seam: Seam[Any]) -> None:
     loaded = [f"{seam.package}.{name}" for name in seam.names]

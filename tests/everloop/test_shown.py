@@ -30,6 +30,7 @@ def test_a_number_that_python_does_not_write_is_shown_in_words() -> None:
     assert shown(10**5000) == "a whole number with thousands of digits"
 
 
+@pytest.mark.slow
 @given(st.text(max_size=200))
 def test_no_text_is_shown_longer_than_it_may_be(text: str) -> None:
     assert len(shown(text)) <= LONGEST_SHOWN + 1

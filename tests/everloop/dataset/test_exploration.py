@@ -75,6 +75,7 @@ def test_it_is_what_pandas_counts(engine: Engine) -> None:
     assert found["correlations"][0][1] == found["correlations"][1][0] == pytest.approx(expected)
 
 
+@pytest.mark.slow
 def test_rows_with_the_features_of_another_are_counted(engine: Engine) -> None:
     rows = frame()
     columns = ["distance", "wind", "line", "operator"]
@@ -115,6 +116,7 @@ def test_the_page_marks_suspects_and_says_what_moved(engine: Engine) -> None:
     assert largest_move(of[1]["distance"], of[0]["distance"]).startswith("-8")
 
 
+@pytest.mark.slow
 def test_a_share_below_a_value_is_that_of_the_rows(engine: Engine) -> None:
     rows = frame()
     (distance,) = [f for f in explored(engine, rows)["features"] if f["name"] == "distance"]

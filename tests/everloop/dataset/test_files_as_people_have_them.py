@@ -235,6 +235,7 @@ def test_a_cell_of_another_type_is_told_with_its_row_and_how_to_convert(
     assert "row 2" in violation.examples[0]
 
 
+@pytest.mark.slow
 def test_what_is_said_of_times_holds_for_every_cell(tmp_path: Path) -> None:
     # GIVEN cells that would be times if nothing had been said
     for cell, said in [

@@ -62,6 +62,7 @@ def lines(athena: FakeAthena, declared: ModelDeclaration, snapshot: Snapshot) ->
     return {name: set(athena.connection.execute(query).df()["line"]) for name, query in parts.items()}
 
 
+@pytest.mark.slow
 def test_no_held_out_group_is_learned_from_and_all_are_tested(athena: FakeAthena) -> None:
     found, apart = made(athena, declaration()), held(0.25)
     expected = {name for name in NAMES if apart.holds(name)}
@@ -99,6 +100,7 @@ def test_a_larger_share_holds_out_the_same_groups_and_more() -> None:
     assert held(0.25).for_validation().salt != held(0.25).salt
 
 
+@pytest.mark.slow
 def test_about_the_declared_share_of_many_groups_is_held_out() -> None:
     apart, names = held(0.2), [f"customer-{i}" for i in range(20_000)]
     mask = held_rows(apart, names)
@@ -108,6 +110,7 @@ def test_about_the_declared_share_of_many_groups_is_held_out() -> None:
     assert abs(held_rows(apart.for_validation(), rest).mean() - 0.2) < 0.013
 
 
+@pytest.mark.slow
 @given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")), st.floats(0.05, 0.5))
 def test_the_engine_and_python_hold_out_the_same_groups(athena: FakeAthena, name: str, share: float) -> None:
     apart = HeldGroups("line", share, "late_train")

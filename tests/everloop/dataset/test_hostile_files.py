@@ -92,6 +92,7 @@ def test_a_file_of_labels_costs_in_proportion(tmp_path: Path, name: str) -> None
     assert len(take(written(tmp_path, LABELS[name](50_000)))) < LONGEST_REFUSAL
 
 
+@pytest.mark.slow
 def test_parquet_may_call_its_columns_as_it_likes(tmp_path: Path) -> None:
     # GIVEN a Parquet file with thousands of columns, one of them with a name a terminal would obey
     table = pyarrow.table({**{f"c{i}": [1] for i in range(3000)}, "\x1b]0;gone\x07" + "x" * 10_000: [1]})

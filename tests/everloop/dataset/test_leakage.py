@@ -79,6 +79,7 @@ def test_a_set_without_a_leak_has_no_suspect(engine: Engine) -> None:
     assert suspects(engine, frame()) == []
 
 
+@pytest.mark.slow
 def test_what_is_counted_is_what_pandas_counts(engine: Engine) -> None:
     rows = frame()
     found = {each.name: each for each in signs(engine, rows)}
@@ -192,6 +193,7 @@ class TestADeclaredStop:
         engine.freeze(frame().assign(distance=lambda rows: rows["label"]))
         return declared, check(engine.queries, declared, PLACE, AS_OF)
 
+    @pytest.mark.slow
     def test_stops_the_run_with_the_feature_and_the_way_on(self, engine: Engine) -> None:
         declared, counts = self.leaking(engine)
         with pytest.raises(LeakageSuspectedError, match="may leak the outcome") as error:
@@ -199,6 +201,7 @@ class TestADeclaredStop:
         assert "  distance: alone it orders the outcomes of rows it was not learned from" in str(error.value)
         assert str(error.value).endswith("say why in data.leakage_accepted")
 
+    @pytest.mark.slow
     def test_lets_pass_what_somebody_gave_a_reason_for(self, engine: Engine) -> None:
         declared, counts = self.leaking(engine, leakage_accepted={"distance": "known a week before"})
         _, (found,) = look_for_leakage(engine.queries, declared, PLACE, counts, BOUNDARY)

@@ -90,6 +90,7 @@ def test_what_was_captured_counts_too_the_oldest_first(s3: Reads) -> None:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("changed", [["2013-01-02/a"], ["2013-01-02/b"], ["2013-01-02/c", "2013-01-03/a"]])
 def test_a_type_that_was_deployed_and_put_back_is_found_in_between(s3: Reads, changed: list[str]) -> None:
     for name in [f"2013-01-0{day}/{key}" for day in (1, 2, 3, 4) for key in "abc"]:

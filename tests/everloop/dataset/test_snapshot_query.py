@@ -369,6 +369,7 @@ def test_a_feature_may_be_called_like_something_in_the_query(name: str) -> None:
 class TestAnyLake:
     """Random lakes of few keys against the rules, told once more in plain Python."""
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("seed", range(60))
     def test_the_answer_follows_the_rules(self, lake: Lake, seed: int) -> None:
         rng = random.Random(seed)

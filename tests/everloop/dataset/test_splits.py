@@ -24,6 +24,7 @@ def test_a_part_without_rows_is_refused(times: np.ndarray, message: str) -> None
         time_split(times, 10)
 
 
+@pytest.mark.slow
 @given(st.lists(st.integers(0, 10**10), min_size=1, max_size=30), st.integers(1, 60))
 def test_no_row_is_in_both_parts_and_test_rows_are_newer(times: list[int], days: int) -> None:
     array = np.array(times).astype("datetime64[ms]")

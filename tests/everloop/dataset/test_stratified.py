@@ -48,6 +48,7 @@ def in_queries(table: pd.DataFrame, **asked: Any) -> Snapshot:
         athena.connection.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("every", "days"), [(3, 2), (10, 5), (24, 10)])
 def test_the_test_part_has_as_many_days_as_the_rarest_class_needs(every: int, days: int) -> None:
     found = in_pandas(rows(every))

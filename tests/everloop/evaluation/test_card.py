@@ -68,6 +68,7 @@ def test_no_text_breaks_the_table(description: str) -> None:
     assert {row.replace("\\|", "").count("|") for row in rows} == {6}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["flight_delay", "mortgage_approval"])
 def test_each_worked_example_has_one(model: str) -> None:
     told = CliRunner().invoke(everloop, ["card", model, "--models-directory", str(ROOT / "models"), "--json"])

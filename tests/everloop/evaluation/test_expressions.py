@@ -71,6 +71,7 @@ def test_what_is_refused(text: str, told: str) -> None:
     assert told in str(refused.value)
 
 
+@pytest.mark.slow
 @given(st.text(max_size=60))
 @example("(" * 90)
 @example("\x00")

@@ -33,6 +33,7 @@ def columns(rows: list[tuple[int, float, float]]) -> tuple[np.ndarray, np.ndarra
     return groups, labels, scores
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(ROWS, st.integers(1, 12))
 def test_each_list_has_scikit_learns_value(rows: list[tuple[int, float, float]], at: int) -> None:
@@ -100,6 +101,7 @@ def drawn(rng: np.random.Generator, days: int, each: int) -> tuple[np.ndarray, A
     return np.clip(centre + rng.normal(0, 0.1, days * each), 0, 1), lists
 
 
+@pytest.mark.slow
 def test_intervals_cover_where_days_differ() -> None:
     rng, inside, apart = np.random.default_rng(4), 0, 0
     for _ in range(300):

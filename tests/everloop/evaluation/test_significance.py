@@ -221,6 +221,7 @@ def test_all_rows_of_one_group_say_nothing_of_others() -> None:
     assert (found.low, found.reason) == (None, "all rows are of one group, which says nothing about other groups")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("groups", "of_days"), [(20, 1.0), (6, 0.2)])
 def test_the_interval_covers_under_effects_of_days_and_groups(groups: int, of_days: float) -> None:
     rng, days, rows, covered, draws = np.random.default_rng(0), 14, 500, 0, 200

@@ -40,6 +40,7 @@ def test_the_steps_rise_by_the_same_share(every: float, percents: list[float]) -
     assert ModelDeclaration.model_validate_json(declaration.model_dump_json()).rollout == declaration.rollout
 
 
+@pytest.mark.slow
 @given(st.floats(5, 99.9))
 def test_there_are_never_too_many_and_none_is_all_of_the_traffic(every: float) -> None:
     steps = declared({"every_percent": every, "minutes": 1}).rollout.steps

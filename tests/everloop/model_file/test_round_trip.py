@@ -103,6 +103,7 @@ def test_what_json_has_no_number_for_is_accepted_nowhere(value: float) -> None:
     assert [path for path in NUMBER_PATHS if not comes_back_the_same(edited(DOCUMENTS[0], path, value))] == []
 
 
+@pytest.mark.slow
 def test_the_documents_are_good_ones() -> None:
     """So that the property is not kept by refusing everything."""
     for document in DOCUMENTS:

@@ -164,6 +164,7 @@ def answer_bytes(contract: ServingContract, scores: Scores) -> int:
     return len(question.answer(scores, request_id="r" * 64).body)
 
 
+@pytest.mark.slow
 def test_the_window_is_counted_by_as_many_queries_as_are_said(declaration: ModelDeclaration) -> None:
     queries = profile_queries.profile_queries(
         declaration, worst_reference(declaration), windows_at(declaration, NOW), version=10**9
@@ -301,6 +302,7 @@ def test_too_wide_a_model_is_refused_with_the_number_and_the_limit(shape, says) 
     assert f"fewer than these {shape[0] + shape[1]} features" in str(refused.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("categories", "length"), [(False, 1), (True, 64), (True, 1024)])
 def test_the_widest_model_that_is_taken_is_written_within_every_limit(categories: bool, length: int) -> None:
     """At the limit it works; one feature more is refused."""

@@ -19,6 +19,7 @@ EVENTS_OF_A_STATE = {"Task": 5, "Choice": 2, "Wait": 2}
 """Entered and exited; a task is also scheduled, started and succeeded."""
 
 
+@pytest.mark.slow
 @given(
     minutes=st.integers(1, 1440),
     steps=st.lists(st.integers(1, 3000), min_size=1, max_size=4),
@@ -84,6 +85,7 @@ def test_no_month_has_more_runs_than_are_budgeted(runs: int, days: int) -> None:
     assert len(started) == worst_case.runs_in_a_month(declaration)
 
 
+@pytest.mark.slow
 @given(minutes=st.integers(1, 1440), instance=st.sampled_from(sorted(USD_PER_HOUR)), runs=st.integers(1, 40))
 def test_the_ceiling_that_a_mistake_names_is_enough(minutes: int, instance: str, runs: int) -> None:
     # GIVEN ceilings of nothing

@@ -25,6 +25,7 @@ def mistakes_of(text: str) -> list[tuple[int, str, str]]:
     return [(m.line, m.path, m.found) for m in mistakes]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("value", "found"),
     [

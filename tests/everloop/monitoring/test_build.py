@@ -42,6 +42,7 @@ class TestNumberBins:
     def test_without_values_there_is_one_bin(self):
         assert number_bins(np.array([np.nan]), 10).size == 1
 
+    @pytest.mark.slow
     @given(st.lists(st.floats(-1e300, 1e300) | st.sampled_from([0.0, 1.0, np.nan]), max_size=200))
     def test_every_value_is_counted_once_and_inside(self, values):
         array = np.array(values, dtype=float)
@@ -79,6 +80,7 @@ class TestNaturalVariation:
         assert found[6].distance < found[0].distance / 4
         assert found[6].spans == pytest.approx(60 / 7)
 
+    @pytest.mark.slow
     @given(st.lists(st.tuples(*[st.integers(0, 2000)] * 3, st.integers(1, 50)), min_size=10, max_size=20))
     def test_spans_are_as_far_as_shares_are_from_those_of_the_other_days(self, cells):
         found = natural_variation([BinCounts(day) for day in cells], 2)

@@ -33,6 +33,7 @@ def test_tail_refuses_what_is_no_chi_square(value: float, freedom: float) -> Non
         chi_square_tail(value, freedom)
 
 
+@pytest.mark.slow
 @given(CELLS)
 def test_index_is_symmetric_and_not_negative(cells: list[tuple[int, int]]) -> None:
     left, right = [a for a, _ in cells], [b for _, b in cells]
@@ -101,6 +102,7 @@ def test_a_value_that_never_occurred_is_news_among_rare_ones() -> None:
     assert sampling_p_value(reference, [299, *[0] * 20, 1]) > 0.01
 
 
+@pytest.mark.slow
 @given(CELLS)
 def test_sampling_test_is_a_probability(cells: list[tuple[int, int]]) -> None:
     assert 0 <= sampling_p_value([a for a, _ in cells], [b for _, b in cells]) <= 1

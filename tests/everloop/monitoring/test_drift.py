@@ -158,6 +158,7 @@ class TestSmallThings:
         assert {f.name for f in report.features} == {"distance", "wind", "line", "operator", "prediction"}
         assert not report.alarmed
 
+    @pytest.mark.slow
     def test_trivial_shift_at_a_huge_number_of_rows_does_not_alarm(self, reference):
         large = replace(POLICY, minimum_effect=0.1)
         windows = self.profiles(reference, shift=0.5, rows=20_000)

@@ -53,6 +53,7 @@ def test_what_fits_is_one_query(reference) -> None:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("room", [0, 100, 300, 600, 900])
 def test_several_queries_count_as_one(lake, reference, room: int) -> None:
     whole = profile_query(DECLARATION, reference, WINDOWS, version=1)
@@ -80,6 +81,7 @@ def test_rows_that_came_between_two_queries_are_noticed(lake, reference) -> None
         read_counts(answers, reference, classification=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("features", "kind"), [(700, {}), (14, {"type": "category", "max_length": 1024})])
 def test_wide_models_are_counted_within_athenas_limit(features: int, kind: dict[str, object]) -> None:
     """Both were more than Athena takes in one query."""
@@ -95,6 +97,7 @@ def test_wide_models_are_counted_within_athenas_limit(features: int, kind: dict[
     assert max(query.count("'feature ") for query in queries) <= FEATURES_IN_A_QUERY
 
 
+@pytest.mark.slow
 def test_more_than_can_be_counted_is_refused() -> None:
     many = wide(170)
     reference = worst_reference(many)

@@ -73,6 +73,7 @@ def assert_same(found: Profile, expected: Profile) -> None:
     assert ours.absolute_error == pytest.approx(theirs.absolute_error, rel=1e-9, abs=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("metric", ["log_loss", "brier", "mae", "rmse"])
 @pytest.mark.parametrize("seed", range(4))
 def test_query_and_process_count_the_same(metric: str, seed: int) -> None:
@@ -147,6 +148,7 @@ class TestWhichRowsCount:
         lake.repeat_delivery()
         assert_same(counted(lake, reference).profile, in_process(rows, reference, lake))
 
+    @pytest.mark.slow
     def test_inputs_count_whoever_answered_and_outcomes_of_the_champion_only(self, lake, reference, rows):
         others = draw(np.random.default_rng(3), 50)
         lake.live(rows, DAY, version=2)
@@ -239,6 +241,7 @@ class TestWhichRowsCount:
         lake.label(ids, rows.labels, SCHEDULED - timedelta(hours=2))
         assert unknown(lake) == 0
 
+    @pytest.mark.slow
     def test_labels_that_correct_history_are_known(self, lake, reference, rows):
         lake.connection.execute("INSERT INTO late_train_history (\"key\") VALUES ('k1'), ('k1'), ('k2')")
         lake.label(["p1", "p2", "p3"], np.ones(3), SCHEDULED - timedelta(hours=2), by_key=True)

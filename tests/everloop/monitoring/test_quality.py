@@ -238,6 +238,7 @@ class TestRareOutcomes:
         many = [rare_day(rng, expected=2, factor=1e-9) for _ in range(10)]
         assert next(d for d in judge(many).deviations if d.kind == "level").p_value < 1e-6
 
+    @pytest.mark.slow
     def test_a_level_that_doubles_and_a_spread_that_halves_are_seen(self) -> None:
         rng = np.random.default_rng(13)
         trigger = QualityTrigger(days=10, minimum_increase=0.0, confidence=0.99)

@@ -247,6 +247,7 @@ def test_groups_of_another_feature_begin_anew_and_spans_of_a_number_are_groups_t
     assert all(group["losses"]["rows"] == labelled(group) for group in told.values())
 
 
+@pytest.mark.slow
 def test_where_no_group_is_declared_nothing_is_said_of_any() -> None:
     record = Days(declare(binary_document())).after(3)
     assert record.recalibration is not None
@@ -255,6 +256,7 @@ def test_where_no_group_is_declared_nothing_is_said_of_any() -> None:
     assert "groups" not in days.run().recalibration  # type: ignore[operator]  # it is there
 
 
+@pytest.mark.slow
 def test_what_can_not_be_read_is_refused_by_name() -> None:
     days = Days(declared())
     record = days.run()

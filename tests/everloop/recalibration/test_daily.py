@@ -136,6 +136,7 @@ def test_no_rows_are_served_as_none(kind: Any) -> None:
     assert len(served_scores(None, Terms(kind, 1, 8.0), nothing.astype(int), nothing, nothing)) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["log_odds", "value"])
 @pytest.mark.parametrize("minimum", [1, 60])
 def test_groups_are_served_as_a_monitor_would_have_served_them(kind: Any, minimum: int) -> None:

@@ -39,6 +39,7 @@ def test_a_numbers_groups_are_the_spans_between_its_edges() -> None:
     assert by.place("500") == OTHERS
 
 
+@pytest.mark.slow
 @given(EDGES, st.lists(st.floats(allow_nan=True, allow_infinity=False), min_size=1))
 def test_one_row_and_many_are_put_into_the_same_groups(edges: list[float], numbers: list[float]) -> None:
     by = GroupBy("distance", edges=rising(edges))
@@ -46,6 +47,7 @@ def test_one_row_and_many_are_put_into_the_same_groups(edges: list[float], numbe
     assert GroupBy.from_document(json.loads(by.to_text())) == by
 
 
+@pytest.mark.slow
 @given(st.lists(st.text(min_size=1, max_size=6), min_size=1, max_size=MOST_GROUPS, unique=True))
 def test_the_text_says_all_of_it(values: list[str]) -> None:
     # JSON escapes what is outside of ASCII, so that six characters may take 72.

@@ -212,6 +212,7 @@ def test_order_and_limit_hold_in_every_group_and_the_others_get_the_shared_score
             assert all(LIMITS.least_slope <= part.slope <= LIMITS.most_slope for part in parts or ())
 
 
+@pytest.mark.slow
 def test_a_row_is_served_alike_whatever_stands_beside_it() -> None:
     *_, (served, (p, _, places), _) = lived(wild, 0, 4, 40)
     alone = [float(served.apply(p[i : i + 1], places[i : i + 1])[0]) for i in range(len(p))]
@@ -219,6 +220,7 @@ def test_a_row_is_served_alike_whatever_stands_beside_it() -> None:
     assert served.apply(p.reshape(-1, 1), places.reshape(-1, 1)).ravel().tolist() == alone
 
 
+@pytest.mark.slow
 def test_a_group_with_few_rows_or_one_class_is_served_as_all_others_and_says_so() -> None:
     known = [(served, groups) for served, _, groups in lived(one_class, 0, 1, 12, minimum_rows=200)]
     served, groups = known[3]
@@ -272,6 +274,7 @@ def test_a_window_is_served_by_what_was_made_for_it() -> None:
         made.append(grouped_calibration(calibration(state), BY, groups, 0))
 
 
+@pytest.mark.slow
 def test_a_new_group_begins_with_nothing_and_a_known_one_goes_on_under_todays_terms() -> None:
     *_, (_, _, groups) = lived(traps, 1, 1, 30)
     shared = start("log_odds", 3, Limits(max_shift=1.0))

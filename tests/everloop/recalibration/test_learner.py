@@ -268,6 +268,7 @@ def test_windows_that_were_left_out_were_served_by_the_newest_calibration_before
     assert calibration(late) == calibration(next_one)
 
 
+@pytest.mark.slow
 def test_one_class_forever_moves_scores_as_far_as_the_limit_and_back_again() -> None:
     rng = np.random.default_rng(3)
     state = start("log_odds", 0, LIMITS)

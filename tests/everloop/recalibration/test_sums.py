@@ -62,6 +62,7 @@ def test_a_document_is_the_sums(odds: list[tuple[float, int]], values: list[tupl
         assert again.to_document() == sums.to_document()
 
 
+@pytest.mark.slow
 def test_a_database_counts_the_same() -> None:
     """The bins are ``floor(z / width)``, limited; what is beyond 12 lies in the outermost."""
     duckdb = pytest.importorskip("duckdb")
@@ -104,6 +105,7 @@ def test_the_loss_of_sums_is_that_of_the_rows_but_for_a_thousandth(
     assert abs((found[0] - found[1]) - (exact[0] - exact[1])) < 1e-3 * max(1.0, slope**2)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=50)
 @given(st.integers(0, 2**32 - 1), st.floats(-50, 50), st.floats(0.3, 2.0), st.floats(-1e3, 1e3))
 def test_the_squared_error_of_sums_is_that_of_the_rows(seed: int, level: float, slope: float, center: float) -> None:
@@ -116,6 +118,7 @@ def test_the_squared_error_of_sums_is_that_of_the_rows(seed: int, level: float, 
     assert found == pytest.approx(exact / (2 * exact.max()), rel=1e-6)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=50)
 @given(
     st.integers(0, 2**32 - 1), st.floats(-50, 50), st.floats(0.3, 2.0), st.floats(0.5, 60), st.floats(0, 1)

@@ -39,6 +39,7 @@ def serving(store: RegistryStore) -> RegistryStore:
 
 
 class TestPublishing:
+    @pytest.mark.slow
     def test_moves_the_pointer_and_is_audited(self, serving: RegistryStore):
         before = serving.versions.champion()
         record = calibrate(serving, at(100))
@@ -95,6 +96,7 @@ class TestPublishing:
         with pytest.raises(ChampionChangedError, match="the champion is none"):
             calibrate(store, at(100))
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("baking", [False, True])
     def test_waits_for_a_rollout_to_end(self, serving: RegistryStore, baking: bool):
         open_run(serving, "train-2", when=at(60))

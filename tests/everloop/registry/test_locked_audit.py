@@ -44,6 +44,7 @@ class TestOneContract:
                 s3.create_bucket(Bucket=BUCKET, ObjectLockEnabledForBucket=True)
             yield LockedAudit(s3, BUCKET, "flights")
 
+    @pytest.mark.slow
     def test_records_are_put_once_and_read_in_order(self, contracted: LockedAudit) -> None:
         dynamodb()
         store = RegistryStore(dynamodb(), TABLE, "flights")

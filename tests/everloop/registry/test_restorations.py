@@ -56,6 +56,7 @@ def brought_back(store: RegistryStore, version: int, run_id: str, *, when: float
     close_run(store, run_id, when=at(when + 50))
 
 
+@pytest.mark.slow
 def test_a_version_that_the_gate_lets_is_evaluated_again_and_comes_to_serve_as_a_new_one_does(store: RegistryStore):
     replaced(store)
     open_restore(store, 1)
@@ -76,6 +77,7 @@ def test_a_version_that_the_gate_lets_is_evaluated_again_and_comes_to_serve_as_a
     assert verify_audit(store).sound
 
 
+@pytest.mark.slow
 def test_a_version_that_the_gate_refuses_stays_where_it_is_and_the_run_has_the_reasons(store: RegistryStore):
     before = replaced(store).versions.get(1)
     open_restore(store, 1)
@@ -87,6 +89,7 @@ def test_a_version_that_the_gate_refuses_stays_where_it_is_and_the_run_has_the_r
     assert verify_audit(store).sound
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("gate", [PASSED, FAILED])
 def test_it_is_judged_once_for_each_run(store: RegistryStore, gate: dict[str, Any]):
     replaced(store)
@@ -112,6 +115,7 @@ def test_versions_come_and_go_as_often_as_it_is_right(store: RegistryStore):
     assert verify_audit(store).sound
 
 
+@pytest.mark.slow
 def test_it_takes_none_of_the_quota_of_trainings(store: RegistryStore):
     replaced(store)
     open_restore(store, 1)
@@ -126,6 +130,7 @@ def test_the_version_that_serves_is_not_brought_back(store: RegistryStore):
         store.restorations.check(2)
 
 
+@pytest.mark.slow
 def test_a_version_that_never_served_is_not_brought_back(store: RegistryStore):
     replaced(store)
     open_run(store, "train-3", when=at(60))
@@ -152,6 +157,7 @@ def test_without_a_champion_nothing_is_brought_back(store: RegistryStore):
         store.restorations.check(7)
 
 
+@pytest.mark.slow
 def test_a_verdict_counts_for_the_run_that_asked_for_that_version(store: RegistryStore):
     replaced(store)
     crown(store, "train-3")
@@ -173,6 +179,7 @@ def test_a_verdict_of_a_run_that_was_released_is_refused(store: RegistryStore):
     assert store.versions.get(1).state is State.RETIRED
 
 
+@pytest.mark.slow
 def test_a_verdict_beside_another_champion_is_refused(direct: RegistryStore):
     """GIVEN a run that finds version 2 serving, which a person rolls back meanwhile."""
     store = direct
@@ -186,6 +193,7 @@ def test_a_verdict_beside_another_champion_is_refused(direct: RegistryStore):
         judge(store, 1)
 
 
+@pytest.mark.slow
 def test_what_was_rolled_back_comes_back_by_a_person_alone(store: RegistryStore):
     replaced(store)
     open_restore(store, 1)
@@ -199,6 +207,7 @@ def test_what_was_rolled_back_comes_back_by_a_person_alone(store: RegistryStore)
     assert store.restorations.check(1).version == 1
 
 
+@pytest.mark.slow
 def test_by_themselves_come_back_versions_that_served_and_left(store: RegistryStore):
     replaced(store)
     crown(store, "train-3")

@@ -102,6 +102,7 @@ class TestRuns:
         assert store.runs.active() is None
         assert open_run(store, "train-3", when=parse_instant(refused.value.free_at), runs=3).status == "open"
 
+    @pytest.mark.slow
     def test_runs_that_broke_before_they_trained_cost_none_of_the_quota(self, store: RegistryStore):
         for index in range(BROKEN_RUNS):
             open_run(store, f"broken-{index}", when=at(index), runs=1)
@@ -230,6 +231,7 @@ class TestVersions:
                     1, to, expected=State.PRODUCTION, operation=f"to {to}", at=at(1), actor="a", reason="why"
                 )
 
+    @pytest.mark.slow
     def test_one_version_in_shadow(self, direct: RegistryStore):
         for run_id in ("train-1", "train-2"):
             open_run(direct, run_id)
@@ -301,6 +303,7 @@ class TestRollouts:
         assert store.versions.champion().version == 1
         assert store.versions.place(State.STAGING) is None
 
+    @pytest.mark.slow
     def test_rollback_during_the_bake_brings_the_old_champion_back(self, store: RegistryStore):
         crown(store, "train-1")
         old = store.versions.champion()

@@ -45,6 +45,7 @@ class TestStatus:
         assert found.champion is None
         assert found.runs == []
 
+    @pytest.mark.slow
     def test_says_what_serves_and_what_ran(self, history: RegistryStore, client: UnreliableClient):
         client.page_size = 2
         open_run(history, "train-3", when=at(90))
@@ -125,6 +126,7 @@ class TestVerify:
         assert "MODEL#flights / VERSION#000001 is not a valid Version" in problems
         assert "version 2: state is evaluated; the audit chain says experimenting" in problems
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         "sort_key", [keys.audit(1), keys.audit(4), keys.AUDIT_HEAD, keys.version(1), keys.version(2), keys.CHAMPION]
     )

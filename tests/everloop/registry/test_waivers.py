@@ -48,6 +48,7 @@ def judge(store: RegistryStore, when: float = 95) -> None:
     store.restorations.judge(2, run_id="restore-1", snapshot_hash="s1", gate=gate, at=at(when), actor="p")
 
 
+@pytest.mark.slow
 def test_a_waived_version_comes_to_serve_by_a_restore_that_somebody_else_asks_for(store: RegistryStore):
     refused(store, NOT_BETTER)
     with pytest.raises(NotRestorableError, match="have these reasons waived: better_than_champion"):
@@ -129,6 +130,7 @@ def test_all_reasons_have_to_be_waived(store: RegistryStore):
     assert store.restorations.check(2, at=at(90), asked_by=CLEO).version == 2
 
 
+@pytest.mark.slow
 def test_an_expired_waiver_counts_for_nothing(store: RegistryStore):
     refused(store, NOT_BETTER)
     waive(store, until=at(100))
@@ -157,6 +159,7 @@ def revoke(store: RegistryStore, **given: Any) -> Waiver:
     return store.waivers.revoke(2, code="better_than_champion", **told)
 
 
+@pytest.mark.slow
 def test_a_revoked_waiver_counts_for_nothing_from_then_on(store: RegistryStore):
     refused(store, NOT_BETTER)
     granted = waive(store)
@@ -179,6 +182,7 @@ def test_a_revoked_waiver_counts_for_nothing_from_then_on(store: RegistryStore):
     assert verify_audit(store).sound
 
 
+@pytest.mark.slow
 def test_a_restore_that_is_under_way_ends_with_the_waiver(store: RegistryStore):
     refused(store, NOT_BETTER)
     waive(store)

@@ -154,6 +154,7 @@ def test_a_cause_that_was_held_back_and_shows_no_more_is_answered_by_saying_so(h
     assert (lasts.outcome, codes(lasts)) == ("retrain", ["drift"])
 
 
+@pytest.mark.slow
 @given(
     ages=st.lists(st.floats(0, 200), max_size=5).map(sorted),
     statuses=st.lists(st.sampled_from(["succeeded", "rejected", "failed", "open"]), min_size=5, max_size=5),
@@ -195,6 +196,7 @@ def test_reasons_say_what_fell_and_by_how_much() -> None:
     assert "on average 0.05 below the scores" in decision.reasons[1].sentence
 
 
+@pytest.mark.slow
 @given(
     fallen=st.booleans(),
     alarming=st.integers(0, 5),

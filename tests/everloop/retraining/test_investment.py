@@ -76,6 +76,7 @@ def test_a_dearer_retraining_is_never_wanted_sooner(steps: list[float], cost: fl
         assert invest(facts(ageing, age, cost)).retrain or not invest(facts(ageing, age, cost * times)).retrain
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=20), st.floats(0.01, 5))
 def test_keeping_to_the_marginal_rule_costs_no_more_than_any_schedule(steps: list[float], cost: float) -> None:
@@ -122,6 +123,7 @@ def test_regret_that_has_reached_the_cost_is_enough_by_itself() -> None:
     assert not invest(facts(calm, 4, 1.0, Regret(1.3, 0.4, 4))).retrain
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(st.lists(st.floats(0, 0.9), min_size=2, max_size=60))
 def test_renting_pays_at_most_twice_the_price_before_it_buys(regrets: list[float]) -> None:
@@ -174,6 +176,7 @@ def test_of_versions_the_newest_days_say_most() -> None:
     assert leads(days, half_life=1000) == leads(days[::-1], half_life=1000) == 0
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(st.lists(st.floats(-5, 5), min_size=3, max_size=20), st.integers(-6, 6))
 def test_a_lead_is_a_saving_in_any_unit_and_of_two_versions_one_leads(days: list[float], power: int) -> None:

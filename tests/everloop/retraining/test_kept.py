@@ -59,6 +59,7 @@ def test_what_became_of_it(runs: list[Run], hours: float, state: str, by: str | 
     )
 
 
+@pytest.mark.slow
 @given(
     came=st.lists(st.integers(-100, 1000), max_size=5, unique=True),
     began=st.lists(st.tuples(st.integers(-100, 1000), st.booleans()), max_size=5, unique_by=lambda r: r[0]),

@@ -36,6 +36,7 @@ def test_what_windows_differ_by_adds_to_the_error() -> None:
     assert not apart.is_sure()
 
 
+@pytest.mark.slow
 @given(WINDOWS, st.floats(0.01, 100))
 def test_the_unit_makes_no_difference(less: list[list[float]], scale: float) -> None:
     lead, scaled = Lead.of(less), Lead.of([[scale * day for day in days] for days in less])

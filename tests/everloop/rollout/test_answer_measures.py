@@ -211,6 +211,7 @@ def of_business(seen: list[ComparedRow], *, bake: bool = False, drop: float = 0.
     return judge(guardrail(business={**MONEY, "max_drop": drop}), LOOK, Answered(seen), BRIER, bake=bake)
 
 
+@pytest.mark.slow
 def test_requests_that_bring_less_break_the_limit_with_the_figures():
     (reason,) = of_business(brought(4000, hits=0.3)).broken
     assert (reason.code, reason.limit) == ("business_drop", 0.5)
@@ -219,6 +220,7 @@ def test_requests_that_bring_less_break_the_limit_with_the_figures():
     assert of_business(brought(4000, hits=0.3, in_bake=True), bake=True).broken, "labels of steps come in the bake"
 
 
+@pytest.mark.slow
 def test_requests_that_bring_as_much_are_kept_and_few_can_not_be_judged():
     assert of_business(brought(6000, hits=0.5), drop=1.0).told[0].code == "business_drop_kept"
     assert of_business(brought(60, hits=0.5)).told[0].code == NOT_JUDGED

@@ -140,6 +140,7 @@ def test_what_a_fallback_answers_is_no_answer_of_the_version(lake: WatchedLake):
     assert (found.rows, found.unanswered) == ([], 3)
 
 
+@pytest.mark.slow
 def test_the_sample_grows_with_time_and_not_with_traffic(lake: WatchedLake):
     for minutes in (1, 16, 31):
         lake.capture(some(FIRST_QUOTA + 100), BEGIN + minutes * MINUTE, version=1)

@@ -88,6 +88,7 @@ def world() -> Iterator[World]:
         yield World(remote_registry(dynamodb(), "flights"))
 
 
+@pytest.mark.slow
 def test_a_rollback_is_tried_timed_and_recorded(world: World) -> None:
     # GIVEN a champion with one before it, whose function version is gone since
     before, serving = world.crown("train-1"), world.crown("train-2")
@@ -117,6 +118,7 @@ def test_a_rollback_is_tried_timed_and_recorded(world: World) -> None:
     assert drill_sentence(found).endswith(": back in 0.50 s, forward in 0.50 s")
 
 
+@pytest.mark.slow
 def test_the_same_event_again_tries_nothing_again(world: World) -> None:
     world.crown("train-1")
     world.crown("train-2")
@@ -127,6 +129,7 @@ def test_the_same_event_again_tries_nothing_again(world: World) -> None:
     assert (len(world.function.calls), len(world.actions())) == (calls, 2)
 
 
+@pytest.mark.slow
 def test_nothing_is_tried_where_there_is_nothing_to_go_back_to(world: World) -> None:
     assert world.drill()["reason"] == "nothing serves"
     world.crown("train-1")
@@ -134,6 +137,7 @@ def test_nothing_is_tried_where_there_is_nothing_to_go_back_to(world: World) -> 
     assert (world.actions(), world.store.drills.latest()) == ([], None)
 
 
+@pytest.mark.slow
 def test_nothing_is_tried_while_a_rollout_is_open(world: World) -> None:
     world.crown("train-1")
     serving = world.crown("train-2")
@@ -145,6 +149,7 @@ def test_nothing_is_tried_while_a_rollout_is_open(world: World) -> None:
     assert (world.function.serving(), world.actions()) == ({serving: 1}, [])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "contract",
     [
@@ -160,6 +165,7 @@ def test_callers_of_another_contract_are_left_alone(world: World, contract: dict
     assert world.actions() == []
 
 
+@pytest.mark.slow
 def test_what_training_learned_is_no_other_contract(world: World) -> None:
     learned = (NumberField("distance", min=0, max=5000, median=3.0), NumberField("wind", missing="allow", median=1.0))
     world.crown("train-1", numbers=learned, threshold=0.4)
@@ -167,6 +173,7 @@ def test_what_training_learned_is_no_other_contract(world: World) -> None:
     assert world.drill()["status"] == "passed"
 
 
+@pytest.mark.slow
 def test_a_file_that_was_altered_is_not_rolled_back_to(world: World) -> None:
     world.crown("train-1")
     world.crown("train-2")
@@ -176,6 +183,7 @@ def test_a_file_that_was_altered_is_not_rolled_back_to(world: World) -> None:
     assert "contract.json: expected sha256" in world.drill()["reason"]
 
 
+@pytest.mark.slow
 def test_a_version_that_does_not_start_gets_no_request(world: World) -> None:
     world.crown("train-1")
     serving = world.crown("train-2")
@@ -187,6 +195,7 @@ def test_a_version_that_does_not_start_gets_no_request(world: World) -> None:
     assert verify_audit(world.store).problems == []
 
 
+@pytest.mark.slow
 def test_a_rollout_that_begins_in_the_same_moment_wins(world: World) -> None:
     # GIVEN a rollout that begins after the drill did, before it has taken the traffic
     world.crown("train-1")
@@ -205,6 +214,7 @@ def test_a_rollout_that_begins_in_the_same_moment_wins(world: World) -> None:
     assert world.store.rollouts.get("train-3").status == "canary"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("call", ["publish_version", "invoke", "update_alias"])
 def test_what_fails_on_the_way_is_recorded_and_the_traffic_is_back(world: World, call: str) -> None:
     world.crown("train-1")
@@ -217,6 +227,7 @@ def test_what_fails_on_the_way_is_recorded_and_the_traffic_is_back(world: World,
     assert world.actions() == ["drill_begun", "drill_ended"]
 
 
+@pytest.mark.slow
 def test_one_that_was_interrupted_is_ended_by_the_next(world: World) -> None:
     # GIVEN a process that ended while the version before served
     before, serving = world.crown("train-1"), world.crown("train-2")

@@ -132,6 +132,7 @@ class TestStep:
         assert (verdict.decision, verdict.reasons[0].code) == ("rollback", "too_little_traffic")
         assert "49 requests" in verdict.reasons[0].sentence
 
+    @pytest.mark.slow
     @given(requests=st.integers(0, 5000), data=st.data(), elapsed=st.floats(0, 10_000), step=st.integers(0, 1))
     def test_every_decision_has_reasons_and_a_hold_ends(self, requests: int, data: st.DataObject, elapsed: float, step):
         verdict = decide(requests, data.draw(st.integers(0, requests)), step=step, elapsed=elapsed)

@@ -83,6 +83,7 @@ def test_what_agrees_leaves_no_trace(world: World) -> None:
     assert world.store.reconciliations.latest() is None
 
 
+@pytest.mark.slow
 def test_a_moved_alias_is_noted_once_and_left_where_nothing_is_declared(world: World) -> None:
     # GIVEN a champion, and an alias that a person points elsewhere
     serving = world.crown("train-1")
@@ -131,6 +132,7 @@ def test_crashed_between_note_and_move_a_repetition_moves(world: World) -> None:
     assert world.actions() == ["deployment_put_right", "deployment_agrees"]
 
 
+@pytest.mark.slow
 def test_a_version_that_was_deleted_or_a_file_written_over_is_left_to_people(world: World) -> None:
     world.crown("train-1")
     world.s3.objects["artifacts/flights/000001/model.onnx"] = b"another"
@@ -149,6 +151,7 @@ def test_a_serving_version_with_another_environment_is_not_the_registered_one(wo
     assert codes(world.look()) == ["other_artifact"]
 
 
+@pytest.mark.slow
 def test_a_canary_that_was_moved_by_hand_goes_back_to_its_step(world: World) -> None:
     serving = world.crown("train-1")
     _canary(world)
@@ -158,6 +161,7 @@ def test_a_canary_that_was_moved_by_hand_goes_back_to_its_step(world: World) -> 
     assert world.function.serving() == pytest.approx({serving: 0.95, "3": 0.05})
 
 
+@pytest.mark.slow
 def test_a_rollback_that_comes_while_the_traffic_is_put_right_wins(world: World) -> None:
     # GIVEN a canary whose share was moved by hand, and a rollback that begins as that is put right
     serving = world.crown("train-1")
@@ -178,6 +182,7 @@ def test_a_rollback_that_comes_while_the_traffic_is_put_right_wins(world: World)
     assert world.function.serving() == {serving: 1}
 
 
+@pytest.mark.slow
 def test_traffic_that_a_rollout_moves_right_now_is_no_difference(world: World) -> None:
     """The alias is moved first, the record follows: by the second look it has."""
     serving = world.crown("train-1")

@@ -97,6 +97,7 @@ def test_a_candidate_that_does_not_get_through_enough_rows_in_time_is_too_slow()
     assert (verdict.decision, verdict.reasons[0].code) == ("rollback", "shadow_latency")
 
 
+@pytest.mark.slow
 def test_one_that_keeps_every_limit_just_so_is_refused_no_more_often_than_is_declared() -> None:
     """GIVEN each limit exactly reached, THEN of 400 shadows no more are refused than their share, beyond chance."""
     rng, declared, refused = np.random.default_rng(3), rollout(), 0

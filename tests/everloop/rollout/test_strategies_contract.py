@@ -76,6 +76,7 @@ def test_what_needs_no_look_lets_through_with_its_reason(name: str, situation: S
             assert all(reason.sentence for reason in verdict.reasons)
 
 
+@pytest.mark.slow
 @given(STEPS, st.none() | st.integers(1, 600), st.sampled_from(SITUATIONS))
 def test_in_every_situation_there_is_a_way(
     steps: list[tuple[float, int]], shadow: int | None, situation: Situation
@@ -89,6 +90,7 @@ def test_in_every_situation_there_is_a_way(
         assert plan.steps[0] == Step(0, 60 * shadow)
 
 
+@pytest.mark.slow
 def test_one_is_added_by_its_file_and_its_registration(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     # GIVEN a strategy of one's own: the last declared step alone
     source = """

@@ -166,6 +166,7 @@ def test_what_is_not_taken_is_named(headers: dict[str, str], says: str) -> None:
     assert (refused.value.code, STATUS_OF_CODE[refused.value.code]) == ("unsupported_media_type", 415)
 
 
+@pytest.mark.slow
 @given(
     st.binary(max_size=200) | st.binary(max_size=50).map(gzip.compress) | st.binary(max_size=50).map(zlib.compress),
     st.sampled_from(["gzip", "deflate", "", "br"]) | st.text(max_size=9),

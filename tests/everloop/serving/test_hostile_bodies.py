@@ -164,6 +164,7 @@ def test_no_body_is_anything_but_read_or_refused(body: bytes) -> None:
         assert refused is None or len(answer_to(refused)) < LONGEST_ANSWER
 
 
+@pytest.mark.slow
 @given(st.text(max_size=100), st.booleans())
 def test_no_event_body_is_anything_but_decoded_or_refused(text: str, is_base64: bool) -> None:
     with contextlib.suppress(RequestError):

@@ -31,6 +31,7 @@ def test_level_and_slope_move_it_and_the_spread_widens_it() -> None:
     assert (scores.bounds.low.tolist(), scores.bounds.high.tolist()) == ([11.0], [18.0])
 
 
+@pytest.mark.slow
 @given(st.lists(st.floats(allow_nan=False, allow_infinity=False), max_size=5), FACTORS, FACTORS, WIDTHS, WIDTHS)
 def test_bounds_never_cross_the_answer_and_are_always_numbers(
     raw: list[float], below: float, above: float, low: float, high: float

@@ -129,6 +129,7 @@ VALUES = st.one_of(
 )
 
 
+@pytest.mark.slow
 @given(st.lists(st.dictionaries(st.sampled_from([*WHOLE, "x"]), VALUES), max_size=3), st.booleans())
 def test_any_rows_are_the_same_either_way(changes: list[dict[str, Any]], ascii_only: bool) -> None:
     given_rows = [{**row(f"t{i}"), **change} for i, change in enumerate(changes)]

@@ -9,6 +9,7 @@ from scipy import stats
 from everloop.statistics.binomial import at_least, at_most, both_tails, exact_lower_bound
 
 
+@pytest.mark.slow
 @given(st.integers(0, 400), st.integers(1, 400), st.floats(0, 1))
 def test_tails_are_scipys(count: int, trials: int, probability: float) -> None:
     assert at_least(count, trials, probability) == pytest.approx(
@@ -17,6 +18,7 @@ def test_tails_are_scipys(count: int, trials: int, probability: float) -> None:
     assert at_most(count, trials, probability) == pytest.approx(stats.binom.cdf(count, trials, probability), abs=1e-9)
 
 
+@pytest.mark.slow
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=12), st.integers(0, 12))
 def test_unequal_probabilities_have_lighter_tails(probabilities: list[float], count: int) -> None:
     exact = np.ones(1)
@@ -48,6 +50,7 @@ class TestExactBound:
     def test_knows_nothing_without_requests(self):
         assert exact_lower_bound(0, 0, 0.95) == 0
 
+    @pytest.mark.slow
     @given(requests=st.integers(1, 100_000), data=st.data())
     def test_lies_between_zero_and_the_rate_and_rises_with_errors(self, requests: int, data: st.DataObject):
         errors = data.draw(st.integers(0, requests))

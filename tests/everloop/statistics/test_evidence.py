@@ -16,6 +16,7 @@ def mean_growth(log_probabilities: np.ndarray, growths: list[tuple[float, ...]])
     return np.exp(log_probabilities[:, None] + np.array(growths)).sum(axis=0)
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(trials=st.integers(1, 120), limit=st.floats(1e-4, 0.99), share=st.floats(0, 1))
 def test_a_bet_against_a_kept_limit_does_not_grow_on_average(trials: int, limit: float, share: float) -> None:

@@ -8,6 +8,7 @@ from scipy import stats
 from everloop.statistics.gamma import gamma_quantile
 
 
+@pytest.mark.slow
 @given(st.floats(0.0005, 0.9999), st.floats(0.02, 100_000))
 def test_quantile_is_scipys(probability: float, shape: float) -> None:
     expected = stats.gamma.ppf(probability, shape)

@@ -32,6 +32,7 @@ def test_what_has_no_quantile_is_refused(probability: float, freedom: float) -> 
         t_quantile(probability, freedom)
 
 
+@pytest.mark.slow
 def test_the_gate_runs_on_the_standard_library() -> None:
     """The gate's function has neither numpy nor pandas in its package."""
     code = "import sys, everloop.evaluation.gate as g; print(g.__name__, 'numpy' in sys.modules)"

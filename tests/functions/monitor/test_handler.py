@@ -485,6 +485,7 @@ def test_labels_that_come_weeks_late_are_not_unknown(world: World) -> None:
     assert world.queries == 5
 
 
+@pytest.mark.slow
 def test_a_label_beyond_all_sums_costs_its_row_and_not_the_window(world: World) -> None:
     declaration = declare({**regression_document(), "model": "late_train"})
     rows = draw(world.rng, 20, classification=False)
@@ -657,6 +658,7 @@ class TestAnInvestment:
         ] * 2
         assert [d["as_of"] for d in asked] == [format_instant(world.scheduled(day)) for day in (5, 6, 7, 12, 13)]
 
+    @pytest.mark.slow
     def test_asked_again_for_the_same_window_it_is_the_same_execution(self, world: World) -> None:
         world.live(12)
         first = world.watch(12)
@@ -675,6 +677,7 @@ class TestAnInvestment:
         assert request["trigger"]["kind"] == "investment"
         assert "Since its training version 1 lost 0.3 log_loss of a window" in request["trigger"]["reason"]
 
+    @pytest.mark.slow
     def test_a_version_that_served_before_is_asked_for_where_it_would_have_lost_less(self, world: World) -> None:
         """GIVEN version 2 serving, AND version 1, which knew the newest window better."""
         world.crown("train-2")
@@ -707,6 +710,7 @@ class TestAnInvestment:
         assert (found["decision"], found["trigger"], found["held_back_by"]) == (decision, "older_version", held_back_by)
         assert bool(world.bus.details("Restore Requested")) == (decision == "restore")
 
+    @pytest.mark.slow
     def test_a_window_that_is_watched_again_knows_no_later_probes(self, world: World) -> None:
         self.probe(world, 0, champion=0.5)
         self.probe(world, 1, champion=0.5)

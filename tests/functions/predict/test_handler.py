@@ -577,6 +577,7 @@ IMPORT_BUDGET = {
 }
 
 
+@pytest.mark.slow
 def test_importing_the_handler_brings_in_nothing_heavy() -> None:
     program = "import sys, everloop.functions.predict.handler; print(*{n.split('.')[0] for n in sys.modules})"
     run = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)

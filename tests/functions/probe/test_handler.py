@@ -279,6 +279,7 @@ def test_a_window_without_labelled_answers_needs_no_job(using: LakeServices, ath
     assert stored(using, "") == []
 
 
+@pytest.mark.slow
 def test_rows_that_break_the_contract_are_learned_from_by_nobody(using: LakeServices, athena: FakeAthena) -> None:
     athena.empty("history")
     athena.fill("history", lake_table(240).assign(distance=-1.0))
@@ -287,6 +288,7 @@ def test_rows_that_break_the_contract_are_learned_from_by_nobody(using: LakeServ
     assert stored(using) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

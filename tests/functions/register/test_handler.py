@@ -130,6 +130,7 @@ def world() -> Iterator[World]:
         assert verify_audit(store).sound
 
 
+@pytest.mark.slow
 def test_registers_what_was_evaluated_byte_for_byte(world: World):
     answer = world.register()
     prefix = "artifacts/flights/000001/"
@@ -144,6 +145,7 @@ def test_registers_what_was_evaluated_byte_for_byte(world: World):
     assert (document["run_id"], document["snapshot_hash"], document["code_sha256"]) == (RUN, "s1", "c0de")
 
 
+@pytest.mark.slow
 def test_both_steps_are_on_record(world: World):
     world.register()
     actions = [(r.action, r.details.get("to")) for r in world.using.store.ledger.audit_records()]
@@ -162,6 +164,7 @@ def test_a_candidate_that_failed_is_kept_with_its_reasons(world: World):
     assert "artifacts/flights/000001/manifest.json" in world.stored()
 
 
+@pytest.mark.slow
 def test_a_repeated_delivery_changes_nothing(world: World):
     first = world.register()
     head = world.using.store.ledger.audit_head()
@@ -169,6 +172,7 @@ def test_a_repeated_delivery_changes_nothing(world: World):
     assert world.using.store.ledger.audit_head() == head
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dies_at", ["model.onnx", "report.json", "manifest.json"])
 def test_a_crash_while_copying_is_finished_by_the_retry(world: World, dies_at: str):
     world.using = Services(world.using.store, CrashingS3(world.s3, dies_at), "artifacts")
@@ -181,6 +185,7 @@ def test_a_crash_while_copying_is_finished_by_the_retry(world: World, dies_at: s
     assert sha256(world.read("artifacts/flights/000001/manifest.json")) == answer["manifest_sha256"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", list(EVALUATED))
 def test_a_file_that_was_not_evaluated_is_refused(world: World, name: str):
     world.write(name, EVALUATED[name] + b" ")
@@ -190,6 +195,7 @@ def test_a_file_that_was_not_evaluated_is_refused(world: World, name: str):
     assert list(world.using.store.versions.all()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("changes", "named"),
     [
@@ -208,6 +214,7 @@ def test_a_report_about_something_else_is_refused(world: World, changes: dict[st
     assert named in str(refused.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", list(EVALUATED))
 def test_a_file_exchanged_together_with_its_report_after_the_gate_is_refused(world: World, name: str):
     # GIVEN the gate's verdict on what was evaluated; WHEN both are exchanged, and fit each other
@@ -271,6 +278,7 @@ def checked(world: World, *, serves: str, **changes: Any) -> None:
     world.refit = {"serves": serves, "reasons": reasons, "report_sha256": sha256(report)}
 
 
+@pytest.mark.slow
 def test_a_refit_is_registered_with_its_evaluated_sibling_beside_it(world: World):
     # GIVEN a refit that was let through; WHEN it is registered
     checked(world, serves="refit")
@@ -297,6 +305,7 @@ def test_a_refit_is_registered_with_its_evaluated_sibling_beside_it(world: World
     assert registered.details["refit"] == version.refit == world.using.store.runs.get(RUN).refit == world.refit
 
 
+@pytest.mark.slow
 def test_a_refit_that_was_turned_down_leaves_the_evaluated_files_to_serve(world: World):
     checked(world, serves="evaluated")
     answer = world.register()
@@ -400,6 +409,7 @@ def kept(world: World, content: bytes) -> None:
 
 
 class TestKeptEstimator:
+    @pytest.mark.slow
     def test_it_is_registered_as_bytes_with_its_hash(self, world: World):
         kept(world, b"no archive at all")
         world.register()
@@ -420,6 +430,7 @@ class TestKeptEstimator:
         world.register()
         assert f"artifacts/flights/000001/{ESTIMATOR}" not in world.stored()
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("of_refit", [b"of the refit", None])
     def test_of_a_refit_that_serves_its_own_is_kept_and_no_other(self, world: World, of_refit: bytes | None):
         kept(world, b"of the evaluated")

@@ -50,6 +50,7 @@ def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[RegistryStore]:
     handler.locked_audit.cache_clear()
 
 
+@pytest.mark.slow
 def test_writes_what_its_caller_may_have_written(store: RegistryStore):
     assert handler.handle(OPEN, context("run")) == {"record": store.runs.get("train-1").to_json()}
     (record,) = store.ledger.audit_records()

@@ -41,6 +41,7 @@ def started() -> Iterator[Compared]:
         assert verify_audit(world.store).sound
 
 
+@pytest.mark.slow
 def test_a_version_whose_scores_lie_elsewhere_is_taken_back_in_its_step(started: Compared) -> None:
     started.with_rows(probability=0.2)
     champion = started.function.serving()
@@ -54,6 +55,7 @@ def test_a_version_whose_scores_lie_elsewhere_is_taken_back_in_its_step(started:
     assert started.function.serving() == champion
 
 
+@pytest.mark.slow
 def test_and_in_its_bake(started: Compared) -> None:
     started.shift()
     started.traffic(100)

@@ -106,6 +106,7 @@ class TestWhatWasLearned:
         assert world.deliver()["published"]
         assert world.serving == ("1", text(-0.5))
 
+    @pytest.mark.slow
     def test_cut_off_it_is_healed_by_the_next_rollout(self, world: CalibratedWorld):
         world.function.crash_before = ["update_alias"]
         with pytest.raises(ConnectionError):
@@ -114,6 +115,7 @@ class TestWhatWasLearned:
         world.start("train-2", world.train("train-2"))
         assert world.serving == ("1", text(-0.5))
 
+    @pytest.mark.slow
     def test_old_function_versions_go_but_those_one_goes_back_to(self, world: CalibratedWorld):
         first = world.store.versions.champion().lambda_version
         for n in range(6):
@@ -172,6 +174,7 @@ class TestWhatWasLearned:
         with pytest.raises(CalibrationFormatError):
             world.deliver()
 
+    @pytest.mark.slow
     def test_late_it_takes_no_canary_away(self, world: CalibratedWorld):
         # GIVEN a calibration that was cut off before it moved the alias, and a rollout since
         world.function.crash_before = ["update_alias"]
@@ -199,6 +202,7 @@ class TestTakingBack:
         world.act("resume_calibrations", **PERSON)
         assert world.learn(-0.7)["published"]
 
+    @pytest.mark.slow
     def test_to_an_earlier_one(self, world: CalibratedWorld):
         for level in (-0.2, -0.4, -0.6, -0.8):
             world.learn(level)
@@ -234,6 +238,7 @@ class TestRollouts:
         variables = world.function.variables(world.rollout["lambda_version"])
         assert variables["EVERLOOP_CALIBRATION"] == text(-0.5)
 
+    @pytest.mark.slow
     def test_a_new_version_begins_without_one_and_its_rollback_brings_it_back(self, world: CalibratedWorld):
         world.learn(-0.5)
         world.start("train-2", world.train("train-2"))
@@ -272,6 +277,7 @@ def test_without_a_champion_there_is_nothing_to_take_back():
         assert not world.learn(-0.5)["published"]
 
 
+@pytest.mark.slow
 def test_the_bake_compares_with_all_that_the_champion_answered_before(world: CalibratedWorld) -> None:
     """Also under the calibration before: callers that it refused as well are no fault of the candidate's."""
     first = world.store.versions.champion().lambda_version

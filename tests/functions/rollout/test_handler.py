@@ -246,6 +246,7 @@ class TestASuccessor:
         assert started.function.serving() == {new: 1}
         assert started.store.versions.get(1).state is State.DEPRECATED
 
+    @pytest.mark.slow
     def test_retires_the_old_champion_and_its_function_version_after_the_bake(self, started: World):
         old = started.store.versions.champion().lambda_version
         started.shift()
@@ -263,6 +264,7 @@ class TestASuccessor:
         assert started.store.versions.get(1).state is State.RETIRED
         assert started.act("retire", rollout=started.rollout)["retired"] == []
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("kinds", "code"),
         [({"errors": 10}, "error_rate"), ({"answered_5xx": 10}, "error_rate"), ({"ms": 900}, "p99_latency")],
@@ -296,6 +298,7 @@ class TestASuccessor:
         answer = started.check()
         assert (answer["decision"], answer["reasons"][0]["code"]) == ("rollback", "too_little_traffic")
 
+    @pytest.mark.slow
     def test_rolled_back_in_the_bake_gives_all_back(self, started: World):
         old = started.store.versions.champion().lambda_version
         started.shift()
@@ -530,6 +533,7 @@ class TestWhatDeadRunsLeave:
         assert answer["rolled_back"]
         assert "the pipeline failed" in world.store.versions.get(2).reason
 
+    @pytest.mark.slow
     def test_a_canary_of_a_dead_run_is_taken_back_by_a_person(self, world: World):
         world.crown("train-1")
         old = world.store.versions.champion().lambda_version
@@ -543,6 +547,7 @@ class TestWhatDeadRunsLeave:
         (record,) = [r for r in world.store.ledger.audit_records() if r.action == "rolled_back"]
         assert (record.actor, record.reason) == ("ann", "by hand")
 
+    @pytest.mark.slow
     def test_a_canary_of_a_dead_run_is_rolled_back_by_the_next_start(self, world: World):
         world.crown("train-1")
         champion = world.store.versions.champion()
@@ -571,6 +576,7 @@ class TestWhatDeadRunsLeave:
         assert world.store.rollouts.get("train-2").status == "superseded"
         assert [world.store.versions.get(n).state for n in (1, 2)] == [State.RETIRED, State.RETIRED]
 
+    @pytest.mark.slow
     def test_an_alias_that_someone_moved_is_put_where_the_registry_says(self, world: World):
         world.crown("train-1")
         champion = world.store.versions.champion()
@@ -580,6 +586,7 @@ class TestWhatDeadRunsLeave:
         (note,) = [r for r in world.store.ledger.audit_records() if r.action == "alias_reconciled"]
         assert note.details["found"] == "$LATEST"
 
+    @pytest.mark.slow
     def test_a_model_deployed_again_serves_its_champion_from_the_registered_artefact(self, world: World):
         # GIVEN a champion whose stack was removed and deployed again: a function without versions
         world.crown("train-1")
@@ -615,6 +622,7 @@ class TestWhatDeadRunsLeave:
         world.start("rollout-1", None, kind="rollout")
         assert world.function.serving() == {world.store.versions.champion().lambda_version: 1}
 
+    @pytest.mark.slow
     def test_a_candidate_of_a_model_deployed_again_is_held_against_its_champion(self, world: World):
         world.crown("train-1")
         world.function.redeploy()
@@ -626,6 +634,7 @@ class TestWhatDeadRunsLeave:
         world.act("rollback", rollout=rollout)
         assert served_version(world) == "1"
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("ended_by", ["person", "next run"])
     def test_a_canary_that_its_stack_took_along_is_ended(self, world: World, ended_by: str):
         world.crown("train-1")
@@ -660,6 +669,7 @@ class TestNewCode:
         open_run(world.store, "rollout-1", kind="rollout", when=world.now)
         return world
 
+    @pytest.mark.slow
     def test_is_rolled_out_for_the_champion(self, deployed: World):
         old = deployed.store.versions.champion().lambda_version
         rollout = deployed.start("rollout-1", None, kind="rollout")
@@ -751,6 +761,7 @@ class TestACandidateThatRefusesWhatItsChampionTakes:
     def test_goes_on_where_the_champion_refuses_as_many(self, world: World) -> None:
         assert self.serve(world, refused=15, by_champion=135)["decision"] == "advance"
 
+    @pytest.mark.slow
     def test_is_found_in_the_bake_where_nothing_came_in_the_canary(self, world: World) -> None:
         """GIVEN a candidate that was promoted on good traffic; WHEN callers that it refuses come in the bake."""
         world.crown("train-1")

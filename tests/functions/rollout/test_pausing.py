@@ -77,6 +77,7 @@ def test_nothing_is_promoted_while_it_is_paused_and_a_day_is_the_most(started: W
     assert looked(started, timedelta(seconds=31))["decision"] == "promote"
 
 
+@pytest.mark.slow
 def test_a_paused_bake_keeps_the_version_before_warm(started: World) -> None:
     bake(started)
     asked(started, "pause")

@@ -57,6 +57,7 @@ def bake(world: World) -> None:
 POINTS = [first_step, second_step, all_but_promoted, half_promoted, bake]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reach", POINTS)
 def test_one_conditional_write_and_one_alias_update_restore_what_served(
     started: World, reach: Callable[[World], None]
@@ -115,6 +116,7 @@ def test_a_look_that_changes_nothing_writes_nothing(started: World) -> None:
     assert (started.store.ledger.audit_head(), started.client.transactions) == (head, written)
 
 
+@pytest.mark.slow
 def test_what_came_before_the_rollout_is_read_until_it_is_complete_and_then_no_more(started: World) -> None:
     bake(started)
     began = started.store.rollouts.get(started.rollout["rollout_id"]).started_at

@@ -239,6 +239,7 @@ def test_closes_once(using: Services):
     assert using.store.runs.get("train-1").cause == "the job died"
 
 
+@pytest.mark.slow
 def test_a_run_that_never_trained_costs_none_of_the_quota(using: Services):
     for index in range(3):
         act(opening(f"train-{index}"), using)
@@ -334,6 +335,7 @@ class TestBringingBack:
         # Nothing is trained: the champion stays where it is, and the quota of two is used up by the trainings alone.
         assert replaced.store.versions.get(2).state is State.PRODUCTION
 
+    @pytest.mark.slow
     def test_what_the_monitor_asks_for_names_its_window(self, replaced: Services):
         answer = act(self.restoring(1, kind="older_version", window_end=text_at(0)), replaced)
         assert not answer["older"]["asked_for"]
@@ -348,6 +350,7 @@ class TestBringingBack:
         told = {"code": "better_than_champion", "until": text_at(100), "by": BOB, "why": WHY}
         assert answer["older"]["waived"] == [told]
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("version", [2, None])
     def test_what_may_not_come_back_opens_nothing_and_is_not_kept(self, replaced: Services, version: int | None):
         with pytest.raises(NotRestorableError):
@@ -367,6 +370,7 @@ def asking_warm(execution: str, **changes: Any) -> dict[str, Any]:
 
 
 class TestWarmStart:
+    @pytest.mark.slow
     def test_a_training_that_is_asked_to_continues_the_champion(self, using: Services):
         using = replace(using, declaration=WARM)
         crown(using.store, "train-1", contents=KEPT)

@@ -390,6 +390,7 @@ def test_a_failed_query_says_whether_it_may_pass(
     assert keys_below(services, "datasets/") == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "table", [lake_table(240).assign(distance=-1.0), lake_table(240).iloc[:0]], ids=["broken", "empty"]
 )
@@ -415,6 +416,7 @@ class TestWhatADeclarationCantChange:
         assert athena.queries == []
         return str(error.value)
 
+    @pytest.mark.slow
     def test_a_feature_that_the_champion_uses(self, services: LakeServices, athena: FakeAthena) -> None:
         fields = (NumberField("distance"), NumberField("wind"), NumberField("tail_wind", missing="allow"))
         self.crown(services, small_contract(numbers=fields, categories=()))

@@ -91,6 +91,7 @@ def wild(day: int, served: tuple[float, float]) -> np.ndarray:
 ADVERSARIES = [against, alternating, trap, narrow_trap, one_row, one_side, wild]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("delay", [0, 1, 3])
 @pytest.mark.parametrize("adversary", ADVERSARIES, ids=lambda each: each.__name__)
 def test_no_stretch_loses_more_than_the_bound(adversary: Adversary, delay: int) -> None:
@@ -111,6 +112,7 @@ def test_nor_on_any_days(days: list[list[float]], delay: int) -> None:
     assert worst_stretch(excess) <= (delay + 1) * BOUND + ROUNDING
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=25)
 @given(st.lists(st.lists(st.floats(-1e9, 1e9), max_size=8), min_size=1, max_size=12))
 def test_factors_stay_within_their_limits(days: list[list[float]]) -> None:

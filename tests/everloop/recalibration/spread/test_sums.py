@@ -30,6 +30,7 @@ def interval_score(errors: np.ndarray, below: float, above: float, tail: float) 
     return float(below + above + outside.mean() / tail)
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(ERRORS, PAIRS)
 def test_a_loss_of_any_factors_is_that_of_the_rows(errors: list[float], pair: tuple[float, float]) -> None:

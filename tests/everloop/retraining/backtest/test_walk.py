@@ -35,6 +35,7 @@ def with_drift(found: History, shift: np.ndarray) -> History:
     return replace(found, shift_stability=shift, shift_distance=np.where(shift > 0.25, 0.001, 0.5))
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 10_000), st.integers(4, 9), st.floats(0.01, 3))
 def test_no_policy_that_retrains_is_cheaper_than_hindsight(seed: int, windows: int, cost: float) -> None:

@@ -51,6 +51,7 @@ def test_each_labelled_answer_of_the_window_and_of_the_days_it_learns_from(lake:
     assert frame.set_index("key")[SERVED].to_dict() == {key: known[key] for key in frame["key"]}
 
 
+@pytest.mark.slow
 def test_what_can_not_be_summed_is_left_out(lake: WatchedLake) -> None:
     before = asked(lake)
     for cell in ("'NaN'::DOUBLE", "'Infinity'::DOUBLE", "1e300", "NULL"):

@@ -85,6 +85,7 @@ def test_why_it_is_not_known_is_said() -> None:
     assert "training.warm_start declares it" in undeclared[1]["reason"]
 
 
+@pytest.mark.slow
 def test_chance_alone_is_hardly_ever_taken_for_a_lead() -> None:
     """Over six windows in which both lose alike, with days that differ as days do."""
     rng = np.random.default_rng(11)

@@ -212,6 +212,7 @@ def test_keeps_the_contract(name: str, form: Form, clause: Callable[[DataPlanePr
     clause(PROTOCOLS.load(name), form)
 
 
+@pytest.mark.slow
 @EACH_FORM
 @given(st.binary(max_size=200))
 def test_any_bytes_are_rows_or_a_refusal(name: str, form: Form, body: bytes) -> None:
