@@ -12,7 +12,8 @@ from functools import lru_cache
 from typing import Any
 
 from localcloud.services.athena.exceptions import QueryFailedError
-from localcloud.services.athena.statement import Node, TableUse
+from localcloud.services.athena.statement import TableUse
+from localcloud.services.athena.tree import Node
 from localcloud.services.firehose.seam import format_java
 from localcloud.services.glue.seam import CatalogueTable
 

@@ -6,15 +6,13 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import duckdb
 
 from localcloud.services.athena.exceptions import InvalidQueryError
 from localcloud.services.athena.functions import PORTABLE_FUNCTIONS
+from localcloud.services.athena.tree import Node, nodes_of
 from localcloud.services.athena.unnest import unnest_in_lists
-
-Node = dict[str, Any]
 
 _UNLOAD = re.compile(
     r"\s*UNLOAD\s*\((?P<query>.*)\)\s*TO\s*'(?P<target>[^']+)'\s*(?:WITH\s*\((?P<options>[^()]*)\)\s*)?;?\s*",
@@ -96,7 +94,7 @@ def parse(sql: str, database: str | None, connection: duckdb.DuckDBPyConnection)
     match = _UNLOAD.fullmatch(sql)
     unload = _unload(match["target"], match["options"] or "") if match else None
     tree = _parse_select(match["query"] if match else sql.strip().removesuffix(";"), connection)
-    nodes = list(_nodes(tree))
+    nodes = list(nodes_of(tree))
     _check(nodes)
     uses = tuple(_table_uses(nodes, database))
     unnest_in_lists(tree)
@@ -136,18 +134,6 @@ def _parse_select(sql: str, connection: duckdb.DuckDBPyConnection) -> Node:
     if len(tree["statements"]) != 1:
         raise InvalidQueryError("Only one sql statement is allowed")
     return dict(tree)
-
-
-def _nodes(value: Any) -> Iterator[Node]:
-    """Every object of a tree, parents before children."""
-    stack = [value]
-    while stack:
-        item = stack.pop()
-        if isinstance(item, dict):
-            yield item
-            stack += item.values()
-        elif isinstance(item, list):
-            stack += item
 
 
 def _check(nodes: Sequence[Node]) -> None:
@@ -205,7 +191,7 @@ def _is_path(node: Node) -> bool:
 def _asks_for_path(select: Node) -> bool:
     """Whether a SELECT asks for `PATH`, not counting what it selects from."""
     own = {part: value for part, value in select.items() if part not in ("from_table", "cte_map")}
-    found = any(map(_is_path, _nodes(own)))
+    found = any(map(_is_path, nodes_of(own)))
     if found and any(item.get("class") == "STAR" for item in select["select_list"]):
         raise InvalidQueryError(f'"{PATH}" beside * is not supported by the local Athena: name the columns')
     return found

@@ -7,10 +7,7 @@ counts from 1.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
-
-Node = dict[str, Any]
+from localcloud.services.athena.tree import Node, nodes_of
 
 _NO_PLACE = {"query_location": 0, "query_location_length": 0}
 _OWN_PARTS = ("select_list", "where_clause", "group_expressions", "having", "qualify", "modifiers")
@@ -18,7 +15,7 @@ _OWN_PARTS = ("select_list", "where_clause", "group_expressions", "having", "qua
 
 def unnest_in_lists(tree: Node) -> None:
     """Rewrite a query's tree in place, wherever that is plainly the same; elsewhere the join stays."""
-    for node in list(_nodes(tree)):
+    for node in list(nodes_of(tree)):
         if node.get("type") == "SELECT_NODE":
             _rewrite(node)
 
@@ -33,7 +30,7 @@ def _rewrite(select: Node) -> None:
         return
     columns = {name.lower(): f"{right['alias']} {name}" for name in right["column_name_alias"]}
     own = {part: select.get(part) for part in _OWN_PARTS}
-    found = list(_nodes(own))
+    found = list(nodes_of(own))
     if any(node.get("class") in ("STAR", "SUBQUERY") for node in found):
         return
     references = [node for node in found if node.get("class") == "COLUMN_REF"]
@@ -129,14 +126,3 @@ def _function(name: str, arguments: list[Node], alias: str = "") -> Node:
         "arguments": [{"name": "", "expression": argument} for argument in arguments],
         "qualified_name": {"path": [name]},
     }
-
-
-def _nodes(value: Any) -> Iterator[Node]:
-    stack = [value]
-    while stack:
-        item = stack.pop()
-        if isinstance(item, dict):
-            yield item
-            stack += item.values()
-        elif isinstance(item, list):
-            stack += item
