@@ -447,25 +447,24 @@ def _waiver_contradictions(waivers: list[Waiver], records: list[AuditRecord]) ->
 
 
 def _reconciliation_contradictions(store: RegistryStore, records: list[AuditRecord]) -> list[str]:
-    problems: list[str] = []
-    found, told = _readable(store.reconciliations.latest, problems), told_reconciliation(records)
-    if problems or (found is None and told is None):
-        return problems
-    if found is None or told is None:
-        where = ("audit chain", "table") if found is None else ("table", "audit chain")
-        return [f"what the last reconciliation found is in the {where[0]}, but not in the {where[1]}"]
-    return _contradictions("what the last reconciliation found", found, told)
+    found = store.reconciliations.latest
+    return _latest_contradictions("what the last reconciliation found", found, told_reconciliation(records))
 
 
 def _drill_contradictions(store: RegistryStore, records: list[AuditRecord]) -> list[str]:
+    return _latest_contradictions("the last drill", store.drills.latest, told_drill(records))
+
+
+def _latest_contradictions(what: str, latest: Callable[[], Any], told: Facts | None) -> list[str]:
+    """Of a record of which the table keeps the newest alone."""
     problems: list[str] = []
-    found, told = _readable(store.drills.latest, problems), told_drill(records)
+    found = _readable(latest, problems)
     if problems or (found is None and told is None):
         return problems
     if found is None or told is None:
         where = ("audit chain", "table") if found is None else ("table", "audit chain")
-        return [f"the last drill is in the {where[0]}, but not in the {where[1]}"]
-    return _contradictions("the last drill", found, told)
+        return [f"{what} is in the {where[0]}, but not in the {where[1]}"]
+    return _contradictions(what, found, told)
 
 
 def _by_window(calibrations: list[CalibrationRecord]) -> dict[tuple[int, object], CalibrationRecord]:
