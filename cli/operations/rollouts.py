@@ -7,6 +7,7 @@ no more than the permission to invoke it.
 from __future__ import annotations
 
 import json
+from typing import TypeVar
 
 from botocore.exceptions import ClientError
 
@@ -22,6 +23,8 @@ from everloop.registry.store import RegistryStore
 from everloop.rollout.drill import Drilled
 from everloop.rollout.reconciler import Reconciled
 from everloop.typed_json import JsonObject, read_as
+
+Told = TypeVar("Told")
 
 
 def own_labels_by_version(store: RegistryStore, numbers: set[int]) -> dict[int, OwnLabels]:
@@ -173,10 +176,7 @@ def reconcile(account: Account, model: str) -> Reconciled:
     CommandError
         When it fails; with its own words.
     """
-    person = account.client("sts").get_caller_identity()["Arn"]
-    event = {"action": "reconcile", "at": format_instant(account.now()), "actor": person}
-    answer = ask_rollout_function(account, model, event, undone="did not look at what is deployed")
-    return read_as(Reconciled, answer, "answer of the rollout function", DEPLOY_REMEDY)
+    return _by_hand(Reconciled, account, model, "reconcile", undone="did not look at what is deployed")
 
 
 def drill(account: Account, model: str) -> Drilled:
@@ -189,10 +189,15 @@ def drill(account: Account, model: str) -> Drilled:
     CommandError
         When it fails; with its own words.
     """
+    return _by_hand(Drilled, account, model, "drill", undone="did not drill a rollback")
+
+
+def _by_hand(kind: type[Told], account: Account, model: str, action: str, *, undone: str) -> Told:
+    """Have done at once, for whoever asks, what a schedule has done."""
     person = account.client("sts").get_caller_identity()["Arn"]
-    event = {"action": "drill", "at": format_instant(account.now()), "actor": person}
-    answer = ask_rollout_function(account, model, event, undone="did not drill a rollback")
-    return read_as(Drilled, answer, "answer of the rollout function", DEPLOY_REMEDY)
+    event = {"action": action, "at": format_instant(account.now()), "actor": person}
+    answer = ask_rollout_function(account, model, event, undone=undone)
+    return read_as(kind, answer, "answer of the rollout function", DEPLOY_REMEDY)
 
 
 def ask_rollout_function(account: Account, model: str, event: JsonObject, *, undone: str) -> JsonObject:
