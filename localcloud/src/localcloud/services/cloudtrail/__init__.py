@@ -1,0 +1,1 @@
+"""All of CloudTrail in the local cloud: who changed what."""
