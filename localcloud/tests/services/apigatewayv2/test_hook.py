@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import http.client
 import json
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -14,6 +16,8 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
+from joserfc import jwt
+from joserfc.jwk import RSAKey
 
 from support.running_cloud import RunningCloud, running_cloud
 
@@ -28,6 +32,14 @@ SOURCE = (
     "    return {'statusCode': 201, 'headers': {'Content-Type': 'application/json', 'X-Own': '1'},\n"
     "            'body': json.dumps(body)}\n"
 )
+
+
+ISSUER, TOKEN = "https://login.example.com", "$request.header.Authorization"
+
+
+@cache
+def issuers_key() -> RSAKey:
+    return RSAKey.generate_key(2048, {"kid": "ours"})
 
 
 @dataclass
@@ -71,7 +83,12 @@ class Api:
 
 @pytest.fixture(scope="module")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningCloud]:
-    with running_cloud(tmp_path_factory.mktemp("cloud"), tmp_path_factory.mktemp("cache")) as running:
+    settings = tmp_path_factory.mktemp("settings")
+    (settings / "keys.json").write_text(json.dumps({"keys": [issuers_key().as_dict(private=False)]}))
+    (settings / "localcloud.toml").write_text(f'[apigatewayv2.issuers]\n"{ISSUER}" = "keys.json"\n')
+    with running_cloud(
+        tmp_path_factory.mktemp("cloud"), tmp_path_factory.mktemp("cache"), settings=settings / "localcloud.toml"
+    ) as running:
         yield running
 
 
@@ -102,6 +119,21 @@ def api(cloud: RunningCloud) -> Api:
         gateway.create_route(
             ApiId=api_id, RouteKey=key, Target=f"integrations/{integration}", AuthorizationType=authorization
         )
+    authorizer = gateway.create_authorizer(
+        ApiId=api_id,
+        Name="login",
+        AuthorizerType="JWT",
+        IdentitySource=[TOKEN],
+        JwtConfiguration={"Issuer": ISSUER, "Audience": ["predictions"]},
+    )["AuthorizerId"]
+    gateway.create_route(
+        ApiId=api_id,
+        RouteKey="PUT /m/{model}/predictions",
+        Target=f"integrations/{integration}",
+        AuthorizationType="JWT",
+        AuthorizerId=authorizer,
+        AuthorizationScopes=["predict"],
+    )
     cloud.client("logs").create_log_group(logGroupName="/access")
     gateway.create_stage(
         ApiId=api_id,
@@ -119,6 +151,27 @@ def api(cloud: RunningCloud) -> Api:
 def test_the_endpoint_is_the_one_that_get_api_names(api: Api) -> None:
     assert api.endpoint.startswith("http://127.0.0.1:")
     assert api.cloud.client("apigatewayv2").get_api(ApiId=api.api_id)["ApiEndpoint"] == api.endpoint
+
+
+def test_a_token_of_the_issuer_reaches_the_function(api: Api) -> None:
+    def call(**claims: Any) -> tuple[int, Any, Any]:
+        given = {"iss": ISSUER, "aud": "predictions", "exp": int(time.time()) + 60, "scope": "predict"} | claims
+        text = jwt.encode({"alg": "RS256", "kid": "ours"}, given, issuers_key())
+        return api.call("PUT", "/m/one/predictions", Authorization=f"Bearer {text}")
+
+    status, answer, _ = call(sub="ann")
+    assert status == 201
+    authorizer = answer["event"]["requestContext"]["authorizer"]["jwt"]
+    assert (authorizer["claims"]["sub"], authorizer["scopes"]) == ("ann", ["predict"])
+    status, answer, response = call(exp=int(time.time()) - 1)
+    assert (status, answer) == (401, {"message": "Unauthorized"})
+    assert 'error="invalid_token"' in (response.getheader("www-authenticate") or "")
+    assert [call(aud="others")[0], call(iss="https://else.example.com")[0]] == [401, 401]
+    assert call(scope="other")[:2] == (403, {"message": "Forbidden"})
+    status, _, response = api.call("PUT", "/m/one/predictions")
+    assert (status, response.getheader("www-authenticate")) == (401, "Bearer")
+    # A signature is no token.
+    assert api.call("PUT", "/m/one/predictions", b"", api.operator)[0] == 401
 
 
 def test_beyond_the_limit_of_a_stage_it_answers_429(api: Api) -> None:
@@ -233,8 +286,19 @@ def test_a_deleted_api_answers_no_more(cloud: RunningCloud) -> None:
     [
         ("create_api", {"Name": "x", "ProtocolType": "WEBSOCKET"}),
         ("create_api", {"Name": "x", "ProtocolType": "HTTP", "CorsConfiguration": {"AllowOrigins": ["*"]}}),
+        ("create_route", {"RouteKey": "GET /x", "AuthorizationType": "CUSTOM"}),
         ("create_route", {"RouteKey": "GET /x", "AuthorizationType": "JWT"}),
         ("create_authorizer", {"Name": "x", "AuthorizerType": "JWT", "IdentitySource": ["x"]}),
+        ("create_authorizer", {"Name": "x", "AuthorizerType": "REQUEST", "IdentitySource": [TOKEN]}),
+        (
+            "create_authorizer",
+            {
+                "Name": "x",
+                "AuthorizerType": "JWT",
+                "IdentitySource": [TOKEN],
+                "JwtConfiguration": {"Issuer": "https://127.0.0.1:1", "Audience": ["a"]},
+            },
+        ),
         ("create_integration", {"IntegrationType": "HTTP_PROXY", "IntegrationUri": "https://example.org"}),
         (
             "create_integration",

@@ -22,6 +22,7 @@ from localcloud.core.http_server import HttpRequest, HttpResponse, HttpServer, l
 from localcloud.services.apigatewayv2.payload import Arrival, BadResultError, Caller, event_of, response_of
 from localcloud.services.apigatewayv2.routes import Route, RouteTable
 from localcloud.services.apigatewayv2.throttling import Buckets, Limits
+from localcloud.services.apigatewayv2.tokens import Authorizer, Token, TokenRefusedError
 from localcloud.services.lambda_.seam import (
     FunctionStore,
     InvocationResult,
@@ -69,6 +70,7 @@ class ApiDefinition:
     routes: tuple[Route, ...]
     integrations: Mapping[str, Integration]
     stages: Mapping[str, Stage]
+    authorizers: Mapping[str, Authorizer] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,9 @@ class Gate(Protocol):
 
     def caller(self, request: HttpRequest, api_id: str, stage: str, path: str) -> Caller:
         """Who signed the request, if allowed; raises ForbiddenError."""
+
+    def bearer(self, request: HttpRequest, authorizer: Authorizer, scopes: tuple[str, ...]) -> Token:
+        """What the request's token says, if it passes; raises TokenRefusedError."""
 
     def function_allows(self, function: str, qualifier: str | None, source_arn: str) -> bool:
         """Whether the function's resource policy lets API Gateway invoke it for this route."""
@@ -221,6 +226,18 @@ class HttpApi:
                 log.info("%s %s is forbidden: %s", request.method, request.path, error)
                 return _message(403, "Forbidden"), 0.0
             arrival = replace(arrival, caller=caller)
+        elif route.authorization == "JWT":
+            authorizer = definition.authorizers.get(route.authorizer_id)
+            if authorizer is None:
+                log.error("route %s has no authorizer %s", route.key, route.authorizer_id)
+                return _message(500, "Internal Server Error"), 0.0
+            try:
+                token = self._gate.bearer(request, authorizer, route.scopes)
+            except TokenRefusedError as error:
+                log.info("%s %s is refused: %s", request.method, request.path, error)
+                answer = _message(error.status, "Unauthorized" if error.status == 401 else "Forbidden")
+                return replace(answer, headers=(*answer.headers, ("www-authenticate", error.challenge))), 0.0
+            arrival = replace(arrival, token=token)
         integration = definition.integrations.get(route.integration_id)
         if integration is None:
             log.error("route %s has no integration %s", route.key, route.integration_id)

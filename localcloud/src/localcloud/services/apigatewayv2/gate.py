@@ -12,6 +12,7 @@ from localcloud.iam.policy import AccessRequest, Principal, decide, decide_for_p
 from localcloud.iam.signatures import SignatureError, claim_of, verify
 from localcloud.services.apigatewayv2.data_plane import ForbiddenError
 from localcloud.services.apigatewayv2.payload import Caller
+from localcloud.services.apigatewayv2.tokens import Authorizer, Issuers, Token, TokenGate
 from localcloud.services.lambda_.seam import LambdaServiceError, lambda_service
 
 _PRINCIPAL = Principal(service="apigateway.amazonaws.com")
@@ -24,6 +25,8 @@ class ApiGate:
         self._context = context
         self._secret_of = secrets_of(context)
         self._allowed: dict[tuple[str, str | None, str, str], bool] = {}
+        # Its issuer has a clock of its own, and so may this cloud.
+        self.tokens = TokenGate(Issuers.of(context.settings), lambda: (datetime.now(UTC), self._context.clock.now()))
 
     def caller(self, request: HttpRequest, api_id: str, stage: str, path: str) -> Caller:
         """The caller of an AWS_IAM route.
@@ -50,6 +53,15 @@ class ApiGate:
         self._require(session, AccessRequest("execute-api:Invoke", resource, self._keys(session)))
         identifier = f"{session.role_id}:{session.name}"
         return Caller(key, account, identifier, session.arn, identifier)
+
+    def bearer(self, request: HttpRequest, authorizer: Authorizer, scopes: tuple[str, ...]) -> Token:
+        """What the token of a JWT route's caller says.
+
+        Raises
+        ------
+        TokenRefusedError
+        """
+        return self.tokens.admit(request.header("Authorization"), authorizer, scopes)
 
     def function_allows(self, function: str, qualifier: str | None, source_arn: str) -> bool:
         """Whether the resource policy of exactly this function or alias allows API Gateway this route."""

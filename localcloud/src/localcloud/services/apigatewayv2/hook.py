@@ -1,6 +1,6 @@
 """HTTP APIs get a data plane: every API that moto records is served by an :class:`~.data_plane.HttpApi`.
 
-What the data plane does not execute is refused when it is configured: WebSocket APIs, JWT and Lambda authorizers,
+What the data plane does not execute is refused when it is configured: WebSocket APIs, Lambda authorizers,
 integrations other than AWS_PROXY to a function, payload format 1.0, CORS, parameter mapping, custom domains.
 
 Replaces: APIs that are recorded, and answer no request.
@@ -36,15 +36,16 @@ from localcloud.services.apigatewayv2.data_plane import (
 from localcloud.services.apigatewayv2.gate import ApiGate
 from localcloud.services.apigatewayv2.routes import Route
 from localcloud.services.apigatewayv2.throttling import Limit, Limits
+from localcloud.services.apigatewayv2.tokens import Authorizer, IssuerError, Issuers
 from localcloud.services.cloudwatch.seam import MetricName, metric_store
 from localcloud.services.lambda_.seam import lambda_service
 from localcloud.services.logs.seam import LogWriter
 
 log = logging.getLogger(__name__)
 
-_AUTHORIZATIONS = ("NONE", "AWS_IAM")
+_AUTHORIZATIONS = ("NONE", "AWS_IAM", "JWT")
+_TOKEN = "$request.header.Authorization"
 _UNSUPPORTED_ACTIONS = {
-    "CreateAuthorizer": "JWT and Lambda authorizers",
     "CreateDomainName": "custom domain names",
     "CreateApiMapping": "custom domain names",
     "CreateVpcLink": "VPC links",
@@ -101,7 +102,7 @@ def install(context: CloudContext) -> None:
         def call(self: ApiGatewayV2Response) -> Any:
             if self.method in ("POST", "PUT", "PATCH"):
                 try:
-                    check_executed(self._get_action(), json.loads(self.body or "{}"))
+                    check_executed(self._get_action(), json.loads(self.body or "{}"), gate.tokens.issuers)
                 except NotExecutedError as refusal:
                     headers = {"x-amzn-ErrorType": "BadRequestException", "Content-Type": "application/json"}
                     return 400, headers, json.dumps({"message": str(refusal)})
@@ -117,6 +118,7 @@ def install(context: CloudContext) -> None:
     wrap(ApiGatewayV2Backend, "delete_api", delete_api)
     wrap(ApiGatewayV2Response, "call_action", call_action)
     add(ApiGatewayV2Response, "update_stage", _update_stage)
+    add(ApiGatewayV2Response, "get_authorizers", _get_authorizers)
 
 
 def close() -> None:
@@ -128,7 +130,7 @@ class NotExecutedError(ValueError):
     """A configuration that AWS takes and the local cloud does not execute."""
 
 
-def check_executed(action: str, parameters: dict[str, Any]) -> None:
+def check_executed(action: str, parameters: dict[str, Any], issuers: Issuers | None = None) -> None:
     """Refuse what the data plane would not do.
 
     Raises
@@ -142,7 +144,11 @@ def check_executed(action: str, parameters: dict[str, Any]) -> None:
         raise NotExecutedError(f"protocolType {parameters['protocolType']}: the local cloud executes HTTP APIs only")
     authorization = parameters.get("authorizationType", "NONE")
     if authorization not in _AUTHORIZATIONS:
-        raise NotExecutedError(f"authorizationType {authorization}: the local cloud executes NONE and AWS_IAM")
+        raise NotExecutedError(f"authorizationType {authorization}: the local cloud executes NONE, AWS_IAM and JWT")
+    if action == "CreateRoute" and authorization == "JWT" and not parameters.get("authorizerId"):
+        raise NotExecutedError("authorizerId: the local cloud, like AWS, wants one for a JWT route")
+    if action in ("CreateAuthorizer", "UpdateAuthorizer"):
+        _check_authorizer(parameters, issuers)
     for name in ("corsConfiguration", "requestParameters", "responseParameters", "disableExecuteApiEndpoint"):
         if parameters.get(name):
             raise NotExecutedError(f"{name} is not executed by the local cloud: leave it out")
@@ -152,6 +158,26 @@ def check_executed(action: str, parameters: dict[str, Any]) -> None:
         raise NotExecutedError(f"integrationUri {parameters['integrationUri']!r} names no Lambda function")
     if action == "CreateIntegration" and parameters.get("payloadFormatVersion") != "2.0":
         raise NotExecutedError("payloadFormatVersion: the local cloud executes 2.0")
+
+
+def _check_authorizer(parameters: dict[str, Any], issuers: Issuers | None) -> None:
+    if parameters.get("authorizerType", "JWT") != "JWT":
+        raise NotExecutedError(
+            "authorizerType REQUEST: the local cloud executes JWT authorizers, no Lambda authorizers"
+        )
+    if parameters.get("identitySource", [_TOKEN]) not in ([_TOKEN], _TOKEN):
+        raise NotExecutedError(f"identitySource: the local cloud reads tokens from {_TOKEN} alone")
+    if "jwtConfiguration" not in parameters:
+        return
+    configuration = parameters["jwtConfiguration"] or {}
+    if not configuration.get("audience"):
+        raise NotExecutedError("jwtConfiguration.audience: name one audience or more")
+    try:
+        # As API Gateway does: an issuer is asked for its keys at once.
+        if issuers is not None:
+            issuers.keys(str(configuration.get("issuer") or ""))
+    except IssuerError as error:
+        raise NotExecutedError(str(error)) from error
 
 
 def _serve(context: CloudContext, api: Api, gate: ApiGate, observer: Observer) -> HttpApi:
@@ -181,6 +207,8 @@ def definition_of(api: Api) -> ApiDefinition:
             authorization=route.authorization_type or "NONE",
             integration_id=(route.target or "").removeprefix("integrations/"),
             route_id=route.route_id,
+            authorizer_id=route.authorizer_id or "",
+            scopes=tuple(route.authorization_scopes or ()),
         )
         for route in list(api.routes.values())
     )
@@ -189,7 +217,12 @@ def definition_of(api: Api) -> ApiDefinition:
         for identifier, found in list(api.integrations.items())
     }
     stages = {name: _stage(stage) for name, stage in list(api.stages.items())}
-    return ApiDefinition(api.api_id, routes, integrations, stages)
+    return ApiDefinition(api.api_id, routes, integrations, stages, _authorizers(api))
+
+
+def _authorizers(api: Api) -> dict[str, Authorizer]:
+    given: dict[str, Any] = {name: one.jwt_config or {} for name, one in list(api.authorizers.items())}
+    return {name: Authorizer(one.get("issuer", ""), tuple(one.get("audience", ()))) for name, one in given.items()}
 
 
 def _stage(stage: MotoStage) -> Stage:
@@ -229,6 +262,11 @@ def _update_stage(self: ApiGatewayV2Response) -> Any:
             setattr(stage, attribute, parameters[name])
     stage.updated = datetime.now()
     return 200, {}, json.dumps(stage.to_json())
+
+
+def _get_authorizers(self: ApiGatewayV2Response) -> Any:
+    api = self.apigatewayv2_backend.get_api(unquote(self.path.split("/")[-2]))
+    return 200, {}, json.dumps({"items": [authorizer.to_json() for authorizer in list(api.authorizers.values())]})
 
 
 class Observer:

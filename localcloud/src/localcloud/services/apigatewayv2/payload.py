@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl, unquote
 
 from localcloud.core.http_server import HEADER_NAME, HttpRequest, HttpResponse
 from localcloud.core.json_text import read_json
+from localcloud.services.apigatewayv2.tokens import Token, claims_as_text
 
 _TEXT_TYPES = ("text/", "application/json", "application/javascript", "application/xml", "application/graphql")
 _JSON = ("Content-Type", "application/json")
@@ -42,6 +43,7 @@ class Arrival:
     at: datetime
     domain: str
     caller: Caller | None
+    token: Token | None = None
 
 
 def event_of(request: HttpRequest, arrival: Arrival) -> dict[str, Any]:
@@ -68,6 +70,9 @@ def event_of(request: HttpRequest, arrival: Arrival) -> dict[str, Any]:
     }
     if arrival.caller is not None:
         context["authorizer"] = {"iam": _iam(arrival.caller)}
+    if arrival.token is not None:
+        scopes = list(arrival.token.scopes) or None
+        context["authorizer"] = {"jwt": {"claims": claims_as_text(arrival.token.claims), "scopes": scopes}}
     event: dict[str, Any] = {
         "version": "2.0",
         "routeKey": arrival.route_key,

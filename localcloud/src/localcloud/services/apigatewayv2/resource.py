@@ -1,4 +1,4 @@
-"""HTTP APIs: the API, its stages, routes and integrations."""
+"""HTTP APIs: the API, its stages, routes, integrations and authorizers."""
 
 from __future__ import annotations
 
@@ -140,18 +140,49 @@ class Route(_Part):
     type = "AWS::ApiGatewayV2::Route"
     noun = "Route"
     table = table_of(
-        "ApiId RouteKey Target AuthorizationType",
+        "ApiId RouteKey Target AuthorizationType AuthorizerId AuthorizationScopes",
         kept={"OperationName": DESCRIPTION},
-        refused={"AuthorizerId AuthorizationScopes": "authorize the route with AWS_IAM, or not at all"},
     )
     attributes = names("RouteId")
     required = names("ApiId RouteKey")
     create_only = names("ApiId")
 
     def value_problems(self, properties: Properties) -> Iterator[Problem]:
-        """Authorizers are refused."""
-        if known(properties, "AuthorizationType") not in (None, "NONE", "AWS_IAM"):
-            yield Problem("AuthorizationType", "must be NONE or AWS_IAM: authorizers are not executed here")
+        """Lambda authorizers are refused, and what has an authorizer without asking it."""
+        kind = known(properties, "AuthorizationType")
+        if kind not in (None, "NONE", "AWS_IAM", "JWT"):
+            yield Problem("AuthorizationType", "must be NONE, AWS_IAM or JWT: Lambda authorizers are not executed here")
+        if kind == "JWT" and "AuthorizerId" not in properties:
+            yield Problem("AuthorizerId", "must name the authorizer of a JWT route")
+        for name in ("AuthorizerId", "AuthorizationScopes") if kind in (None, "NONE", "AWS_IAM") else ():
+            if name in properties and is_known(properties.get("AuthorizationType", "NONE")):
+                yield Problem(name, "belongs to a route whose AuthorizationType is JWT")
+
+
+class Authorizer(_Part):
+    """What looks at the tokens of a route's callers."""
+
+    type = "AWS::ApiGatewayV2::Authorizer"
+    noun = "Authorizer"
+    table = table_of(
+        "ApiId AuthorizerType IdentitySource Name JwtConfiguration(Audience Issuer)",
+        refused={
+            "AuthorizerUri AuthorizerCredentialsArn AuthorizerPayloadFormatVersion AuthorizerResultTtlInSeconds"
+            " EnableSimpleResponses IdentityValidationExpression": "they are of Lambda authorizers: declare a JWT one",
+        },
+    )
+    attributes = names("AuthorizerId")
+    required = names("ApiId AuthorizerType Name")
+    create_only = names("ApiId")
+
+    def value_problems(self, properties: Properties) -> Iterator[Problem]:
+        """Lambda authorizers are refused, and JWT ones without an issuer and an audience."""
+        if known(properties, "AuthorizerType") not in (None, "JWT"):
+            yield Problem("AuthorizerType", "must be JWT: Lambda authorizers are not executed here")
+        configuration = known(properties, "JwtConfiguration") or {}
+        for name in ("Issuer", "Audience"):
+            if is_known(configuration) and not configuration.get(name):
+                yield Problem(f"JwtConfiguration.{name}", "must be given")
 
 
 class Integration(_Part):
@@ -201,4 +232,4 @@ def _write_tags(client: Any, arn: str, old: Properties, new: Properties) -> None
         client.tag_resource(ResourceArn=arn, Tags=after)
 
 
-HANDLERS = (Api(), Stage(), Route(), Integration())
+HANDLERS = (Api(), Stage(), Route(), Integration(), Authorizer())

@@ -24,14 +24,18 @@ class Route:
     key : str
         ``POST /models/{model}``, ``ANY /x/{proxy+}`` or ``$default``.
     authorization : str
-        ``NONE`` or ``AWS_IAM``.
+        ``NONE``, ``AWS_IAM`` or ``JWT``.
     integration_id : str
+    authorizer_id, scopes : str, tuple of str
+        Of a ``JWT`` route.
     """
 
     key: str
     authorization: str
     integration_id: str
     route_id: str = ""
+    authorizer_id: str = ""
+    scopes: tuple[str, ...] = ()
 
     @property
     def method(self) -> str:

@@ -10,6 +10,7 @@ SERVICE = Service(
     backend="apigatewayv2",
     hooks=("hook",),
     has_one_url=False,
+    settings="apigatewayv2",
     executes=lambda path: path.startswith("/v2/"),  # REST APIs have the same signing name
     metrics=metrics_of("AWS/ApiGateway", "Count 4xx 5xx Latency IntegrationLatency"),
 )
