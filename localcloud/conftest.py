@@ -1,9 +1,11 @@
 """A small local cloud in the test's process, for whichever test asks for one."""
 
 from support.case_names import pytest_make_parametrize_id
+from support.compiled_together import pytest_sessionstart
 from support.endpoints import endpoints
 from support.garbage import pytest_collection_finish, pytest_configure
 from support.in_process import cloud, make_cloud
+from support.properties import load_profile
 
 __all__ = [
     "cloud",
@@ -12,4 +14,7 @@ __all__ = [
     "pytest_collection_finish",
     "pytest_configure",
     "pytest_make_parametrize_id",
+    "pytest_sessionstart",
 ]
+
+load_profile()

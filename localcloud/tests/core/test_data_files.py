@@ -6,7 +6,7 @@ from pathlib import Path
 import botocore.session
 import pytest
 from botocore.exceptions import DataNotFoundError, UnknownServiceError
-from botocore.loaders import JSONFileLoader, Loader
+from botocore.loaders import JSONFileLoader, Loader, create_loader
 
 from localcloud.core import data_files
 
@@ -17,6 +17,9 @@ def looked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     for name in ("list_available_services", "load_data_with_path"):
         monkeypatch.setattr(Loader, name, getattr(getattr(Loader, name), "__wrapped__", getattr(Loader, name)))
     monkeypatch.setattr(data_files, "_kept", {})
+    monkeypatch.setattr(
+        botocore.session, "create_loader", create_loader
+    )  # each session has its own, as outside of tests
     data_files.keep()
     found: list[str] = []
     listed, read = os.listdir, JSONFileLoader.load_file

@@ -120,6 +120,8 @@ ENDS = [
     "import sys; print('out'); print('error', file=sys.stderr); sys.stdout.write('no end of line')",
     "import no_such_package",
     "print(open('code.py').read())",
+    "import sys\nfor s in (sys.stdin, sys.stdout, sys.stderr): s.reconfigure(errors='replace'); print(s, s.seekable())",
+    "import sys; print('a'); sys.stdout.reconfigure(encoding='latin-1', errors='ignore'); print('b\\udcff', input())",
 ]
 
 
@@ -342,6 +344,46 @@ def test_what_one_program_compiled_the_next_ones_only_read(writes_nothing: Prelo
     assert said(writes_nothing, tmp_path / "b", first) == ("0 1 shared.py\n", "")
     assert said(writes_nothing, tmp_path / "a", first.replace("1", "2")) == ("1 2 shared.py\n", "")
     assert said(writes_nothing, tmp_path / "a", first) == ("0 1 shared.py\n", "")
+
+
+READS = """
+import sys
+opened = []
+sys.addaudithook(lambda event, args: opened.append(str(args[0])) if event == "open" else None)
+from botocore.loaders import Loader
+first, second = (Loader().load_service_model("sqs", "service-2") for _ in range(2))
+print(sum("service-2.json" in name for name in opened), first == second, first is second, len(first["operations"]) > 20)
+"""
+
+
+def test_a_description_that_one_program_read_the_next_ones_have_once(tmp_path: Path) -> None:
+    (tmp_path / "reads.py").write_text(READS)
+    server = Preloading(["botocore.loaders"], VARIABLES)
+    with server.interpreter() as words:
+        told = [
+            subprocess.run([*words, "reads.py"], env=VARIABLES, cwd=tmp_path, capture_output=True, text=True).stdout
+            for _ in range(3)
+        ]
+    server.close()
+    # A session of its own reads its own: it may change what it has.
+    assert told == ["2 True False True\n", *["1 True False True\n"] * 2]
+
+
+def test_where_servers_share_a_folder_nothing_is_written_beside_a_module(tmp_path: Path) -> None:
+    """Programs of two servers, which would write their bytecode otherwise."""
+    told = []
+    for number in range(2):
+        server = Preloading(["colorsys"], VARIABLES, compiled=tmp_path / "shared")
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        (folder / "shared.py").write_text("def f(): pass\nVALUE = 1\n")
+        (folder / "counts.py").write_text(COUNTS)
+        with server.interpreter() as words:
+            ran = subprocess.run([*words, "counts.py"], env=VARIABLES, cwd=folder, capture_output=True, text=True)
+        server.close()
+        told.append(ran.stdout.replace(f"{folder}/", ""))
+        assert not (folder / "__pycache__").exists()
+    assert told == ["1 1 shared.py\n", "0 1 shared.py\n"]
 
 
 @pytest.mark.parametrize(

@@ -19,3 +19,9 @@ def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()
     atexit.register(gc.unfreeze)  # some packages tell of what is left when Python ends
+
+
+def pytest_sessionfinish() -> None:
+    """What is still garbage is told of now. pytest looks five times over all that is left: it stays to the end too."""
+    gc.collect()
+    gc.freeze()

@@ -1,7 +1,8 @@
 """Modules that programs of one server compiled: what one has compiled, the next ones with the same text only read.
 
 Each job has an unpacked archive of its own, and writes no bytecode into it; without this it would compile the archive's
-modules again. Like the server's file it is run as it stands, and imports the standard library alone.
+modules again. So would each function whose package has modules of another's. Like the server's file it is run as it
+stands, and imports the standard library alone.
 """
 
 from __future__ import annotations
@@ -19,13 +20,13 @@ _UNCHECKED_HASH = 1
 """Flags of a bytecode file (PEP 552) that is not compared with its source: here its name says of which text it is."""
 
 
-def share_compiled(folder: str) -> None:
+def share_compiled(folder: str, *, in_place_of_writing: bool = False) -> None:
     """Let this process's imports find and leave bytecode in ``folder``, where there is none beside a module.
 
     Nothing else is different: a text that does not compile, or that warns as it does, is left to the import itself, and
-    a process that writes bytecode beside its modules goes on to do so.
+    a process that writes bytecode beside its modules goes on to do so, unless this is to take the place of that.
     """
-    if not sys.dont_write_bytecode:
+    if not (in_place_of_writing or sys.dont_write_bytecode):
         return
     read = SourceFileLoader.get_data
 

@@ -53,6 +53,9 @@ class Preloading:
         The interpreter's options, which are those of all programs.
     own_home : bool
         Whether it has a home of its own while it imports; otherwise what ``environment`` says, or none.
+    compiled : Path, optional
+        A folder in which programs leave what they compile, in place of beside their modules; other servers may have it
+        too.
 
     Attributes
     ----------
@@ -69,11 +72,13 @@ class Preloading:
         path: Sequence[Path] = (),
         flags: Sequence[str] = (),
         own_home: bool = True,
+        compiled: Path | None = None,
     ) -> None:
         self._modules = tuple(modules) if CAN_PRELOAD else ()
         self._path = os.pathsep.join(map(str, path))
         self._flags = list(flags)
         self._own_home = own_home
+        self._compiled = "" if compiled is None else str(compiled.resolve())
         self._environment = {name: value for name, value in environment.items() if name != "PYTHONPATH"}
         self.preset = dict(preset or {})
         self._idle_seconds = idle_seconds
@@ -163,7 +168,7 @@ class Preloading:
             home = {"HOME": str(self._folder)} if self._own_home else {}
             path = {"PYTHONPATH": self._path} if self._path else {}
             words = [sys.executable, *self._flags, str(_HERE / "server.py")]
-            words += [str(number), ",".join(self.preset), ",".join(home)]
+            words += [str(number), ",".join(self.preset), ",".join(home), self._compiled]
             self._server = subprocess.Popen(
                 [*words, *self._modules],
                 stdin=subprocess.PIPE,

@@ -1,4 +1,6 @@
-"""The process that has imported: ``python server.py LISTENER VARIABLES OWN MODULE…``, the listener's descriptor first.
+"""The process that has imported: ``python server.py LISTENER VARIABLES OWN COMPILED MODULE…``.
+
+LISTENER is a descriptor, COMPILED a folder or empty.
 
 It is run as a file and imports nothing but the standard library and what it is told, for what is imported here is
 there in every program. It ends when its standard input does, and all its programs with it.
@@ -19,7 +21,7 @@ import socket
 import sys
 import time
 import types
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 READ_AT_IMPORT = (
@@ -189,11 +191,14 @@ class Server:
     listener : socket
         Where clients connect.
     prepared : Prepared
+    learn : callable
+        Called before each copy is made.
     """
 
-    def __init__(self, listener: socket.socket, prepared: Prepared) -> None:
+    def __init__(self, listener: socket.socket, prepared: Prepared, learn: Callable[[], None]) -> None:
         self._listener = listener
         self._prepared = prepared
+        self._learn = learn
         self._poll = select.poll()
         self._clients: dict[int, tuple[socket.socket, int]] = {}
         self._ends: dict[int, tuple[socket.socket, int]] = {}
@@ -223,6 +228,7 @@ class Server:
             request, streams = _receive(client)
             program = Program(request)
             self._prepared.check(program)
+            self._learn()
             child = os.fork()
         except (Refused, ValueError, OSError) as error:
             _say(client, {"refused": str(error)})
@@ -330,9 +336,10 @@ def take_place(program: Program, streams: list[int], by_imports: Mapping[str, st
     signal.signal(signal.SIGINT, signal.default_int_handler)
     for number in program.ignored:  # a process begins with what its parent ignores
         signal.signal(number, signal.SIG_IGN)
-    if not os.environ.get("PYTHONUNBUFFERED"):
-        for text in (sys.stdout, sys.stdin):
-            text.reconfigure(line_buffering=text.isatty())  # type: ignore[union-attr]  # they are the interpreter's own
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        text = _anew(getattr(sys, name), number)
+        setattr(sys, name, text)
+        setattr(sys, f"__{name}__", text)
     if "numpy.random" in sys.modules:
         sys.modules["numpy.random"].seed()  # Python's own generator begins anew in every copy
     if "tempfile" in sys.modules:
@@ -340,6 +347,21 @@ def take_place(program: Program, streams: list[int], by_imports: Mapping[str, st
     sys.path[:0] = path
     sys.orig_argv = [sys.executable, *program.arguments]
     sys.argv = program.arguments[1:] if program.arguments[0] == "-m" else list(program.arguments)
+
+
+def _anew(stream: io.TextIOWrapper, number: int) -> io.TextIOWrapper:
+    """A standard stream as the interpreter makes it: the one from before knows of another file whether it can seek."""
+    raw = io.FileIO(number, "wb" if number else "rb", closefd=False)
+    raw.name = stream.name
+    binary: Any = raw
+    if not isinstance(stream.buffer, io.RawIOBase):  # as it is with PYTHONUNBUFFERED
+        binary = io.BufferedWriter(raw) if number else io.BufferedReader(raw)
+    lines = binary is not raw and (number == 2 or raw.isatty())
+    text = io.TextIOWrapper(
+        binary, stream.encoding, stream.errors, newline="\n", line_buffering=lines, write_through=stream.write_through
+    )
+    text.mode = stream.mode  # type: ignore[misc]  # the interpreter sets it as well
+    return text
 
 
 def run(program: Program) -> None:
@@ -395,23 +417,25 @@ def _begun_with() -> dict[str, str]:
 
 def become() -> Program | None:
     """Import, serve, and return only in a copy, which has taken its place; None when there is nothing more to serve."""
-    listener, preset, own, *modules = sys.argv[1:]
+    listener, preset, own, compiled, *modules = sys.argv[1:]
     if not sys.flags.safe_path:
         del sys.path[0]  # the folder of this file, which no program has
     prepared = Prepared(_begun_with(), filter(None, preset.split(",")), filter(None, own.split(",")))
     share_compiled = _beside("compiled.py")["share_compiled"]
+    descriptions = _beside("descriptions.py")["Descriptions"](os.getcwd())
     prepared.load(modules)
-    kept = os.path.join(os.getcwd(), "compiled")
-    os.mkdir(kept, 0o700)
+    kept = compiled or os.path.join(os.getcwd(), "compiled")
+    os.makedirs(kept, 0o700, exist_ok=True)
     gc.collect()
     gc.freeze()
-    found = Server(socket.socket(fileno=int(listener)), prepared).serve()
+    found = Server(socket.socket(fileno=int(listener)), prepared, descriptions.learn).serve()
     if found is None:
         return None
     program, streams = found
     by_imports = {name: value for name, value in os.environ.items() if name not in prepared.variables}
     take_place(program, streams, by_imports, prepared.added_path(program))
-    share_compiled(kept)
+    share_compiled(kept, in_place_of_writing=bool(compiled))
+    descriptions.use()
     return program
 
 
