@@ -32,11 +32,15 @@ from localcloud.core.wsgi import call_wsgi, wsgi_environ
 from localcloud.iam.identities import secrets_of
 from localcloud.iam.signatures import SignatureError, claim_of, verify
 from localcloud.iam.signer import Signer, signed_by
+from localcloud.reads import FAILURES, code_of_nothing, is_left_unanswered
 from localcloud.services.service import Service
 
 log = logging.getLogger(__name__)
 
 Control = Callable[[HttpRequest], HttpResponse]
+
+_NO_ROUTE = b"<!doctype html>"
+"""How Flask's own page of a path that is not there begins."""
 
 _DEEP = 100
 """No request that means something is nested deeper; DynamoDB's values are by 32 at most."""
@@ -116,12 +120,24 @@ class AwsApi:
                     raise
                 message = f"the request is nested {depth:,} deep, which is more than can be read"
                 return refuse(request, 400, "SerializationException", message, claim.service)
+            except FAILURES as error:
+                if not is_left_unanswered(action, error):
+                    raise
+                log.warning("%s of %s has no answer", action, claim.service, exc_info=True)
+                message = (
+                    f"{action} of {claim.service} finds nothing to answer with ({type(error).__name__}: {error}): check"
+                    " the names and ARNs of the request; where they are right, the local cloud does not execute it"
+                )
+                return refuse(request, 400, code_of_nothing(claim.service, action), message, claim.service)
 
     def _executed(self, request: HttpRequest, service: Service) -> HttpResponse:
         environ = wsgi_environ(request, self._port)
         if service.has_one_url:
             return _direct(self._handler(service.backend), environ)
-        return call_wsgi(self._application(service.backend), environ)
+        answer = call_wsgi(self._application(service.backend), environ)
+        if answer.status == 404 and answer.body.startswith(_NO_ROUTE):
+            raise NotImplementedError  # moto has no such path: what it knows and does not find, it says in JSON or XML
+        return answer
 
     def _handler(self, name: str) -> Callable[..., Any]:
         handler = self._handlers.get(name)

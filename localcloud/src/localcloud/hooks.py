@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from itertools import chain
 
-from localcloud.core import actions, data_files, instances, members, times, unused
+from localcloud.core import actions, data_files, instances, instants, members, times, unused
 from localcloud.core.context import CloudContext
 from localcloud.core.patching import restore
 from localcloud.iam import enforcement
@@ -29,6 +29,7 @@ def install(context: CloudContext) -> None:
     actions.install(context)
     members.install(context)
     instances.install(context)
+    instants.install(context)
     times.install(context, [service.backend for service in services() if service.follows_clock])
     for hook in service_hooks():
         hook.install(context)

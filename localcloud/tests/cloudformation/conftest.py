@@ -33,10 +33,9 @@ def moto_endpoint() -> Iterator[str]:
 
 
 @pytest.fixture
-def clients(moto_endpoint: str) -> ClientFactory:
-    """Gives clients of an empty cloud."""
-    reset = urllib.request.Request(f"{moto_endpoint}/moto-api/reset", method="POST")
-    urllib.request.urlopen(reset).read()
+def clients(moto_endpoint: str) -> Iterator[ClientFactory]:
+    """Gives clients of an empty cloud, and leaves it empty: a cloud in this process has what is in moto."""
+    _empty(moto_endpoint)
     know(iam_backends[ACCOUNT]["aws"], BASIC_EXECUTION)
     made: dict[str, Client] = {}
 
@@ -52,7 +51,13 @@ def clients(moto_endpoint: str) -> ClientFactory:
             )
         return made[service]
 
-    return client
+    yield client
+    _empty(moto_endpoint)
+
+
+def _empty(moto_endpoint: str) -> None:
+    reset = urllib.request.Request(f"{moto_endpoint}/moto-api/reset", method="POST")
+    urllib.request.urlopen(reset).read()
 
 
 @pytest.fixture

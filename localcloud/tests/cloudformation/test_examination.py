@@ -108,8 +108,30 @@ def test_a_stack_may_use_what_one_before_it_makes(clients: ClientFactory, tmp_pa
         (of("AWS::SNS::Subscription", TopicArn="t", Protocol="https"), "Protocol is 'https'"),
         (of("AWS::ApiGatewayV2::Api", Name="a", ProtocolType="WEBSOCKET"), "ProtocolType must be HTTP"),
         (
+            of("AWS::ApiGatewayV2::Route", ApiId="a", RouteKey="GET /", AuthorizationType="CUSTOM"),
+            "AuthorizationType must be NONE, AWS_IAM or JWT",
+        ),
+        (
             of("AWS::ApiGatewayV2::Route", ApiId="a", RouteKey="GET /", AuthorizationType="JWT"),
-            "AuthorizationType must be NONE or AWS_IAM",
+            "AuthorizerId must name the authorizer",
+        ),
+        (
+            of("AWS::ApiGatewayV2::Route", ApiId="a", RouteKey="GET /", AuthorizerId="b"),
+            "AuthorizerId belongs to a route whose AuthorizationType is JWT",
+        ),
+        (
+            of("AWS::ApiGatewayV2::Authorizer", ApiId="a", Name="n", AuthorizerType="REQUEST"),
+            "AuthorizerType must be JWT",
+        ),
+        (
+            of(
+                "AWS::ApiGatewayV2::Authorizer",
+                ApiId="a",
+                Name="n",
+                AuthorizerType="JWT",
+                JwtConfiguration={"Issuer": "https://login.example.com", "Audience": []},
+            ),
+            "JwtConfiguration.Audience must be given",
         ),
         (
             of("AWS::ApiGatewayV2::Integration", ApiId="a", IntegrationType="HTTP_PROXY", PayloadFormatVersion="2.0"),

@@ -512,6 +512,25 @@ def everything(workbench: Workbench) -> Resources:
         Target={"Fn::Join": ["", ["integrations/", ref("Int")]]},
     )
     add(
+        "Auth",
+        "AWS::ApiGatewayV2::Authorizer",
+        ApiId=ref("Api"),
+        Name="login",
+        AuthorizerType="JWT",
+        IdentitySource=["$request.header.Authorization"],
+        JwtConfiguration={"Issuer": "https://login.example.com", "Audience": ["predictions"]},
+    )
+    add(
+        "RtAuth",
+        "AWS::ApiGatewayV2::Route",
+        ApiId=ref("Api"),
+        RouteKey="PUT /x",
+        AuthorizationType="JWT",
+        AuthorizerId=ref("Auth"),
+        AuthorizationScopes=["predict"],
+        Target={"Fn::Join": ["", ["integrations/", ref("Int")]]},
+    )
+    add(
         "St",
         "AWS::ApiGatewayV2::Stage",
         ApiId=ref("Api"),
@@ -607,6 +626,7 @@ def change(resources: Resources) -> None:
     of("Api")["Name"] = "api2"
     of("Int")["TimeoutInMillis"] = 9000
     of("Rt")["RouteKey"] = "POST /y"
+    of("Auth")["JwtConfiguration"]["Audience"] = ["labels"]
     of("P")["Value"] = "x"
 
 
@@ -724,7 +744,13 @@ def test_state_machines_have_their_substitutions_and_log(there: Workbench) -> No
 
 def test_apis_have_routes_with_integrations(there: Workbench) -> None:
     client, api = there.client("apigatewayv2"), there.physical_id("Api")
-    (route,) = client.get_routes(ApiId=api)["Items"]
+    route, with_token = sorted(client.get_routes(ApiId=api)["Items"], key=lambda one: str(one["RouteKey"]))
+    authorizer = client.get_authorizer(ApiId=api, AuthorizerId=there.physical_id("Auth"))
+    assert authorizer["JwtConfiguration"] == {"Issuer": "https://login.example.com", "Audience": ["predictions"]}
+    assert (with_token["AuthorizerId"], with_token["AuthorizationScopes"]) == (
+        there.physical_id("Auth"),
+        ["predict"],
+    )
     assert (route["RouteKey"], route["AuthorizationType"]) == ("POST /x", "AWS_IAM")
     assert route["Target"] == f"integrations/{there.physical_id('Int')}"
     (stage,) = client.get_stages(ApiId=api)["Items"]

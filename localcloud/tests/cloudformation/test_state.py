@@ -11,7 +11,7 @@ import pytest
 
 from localcloud.cloudformation.events import unique_part
 from localcloud.cloudformation.exceptions import DeployError, StackBusyError
-from localcloud.cloudformation.state import StackState, StateDirectory
+from localcloud.cloudformation.state import DeployedResource, StackRequest, StackState, StateDirectory
 
 STACK_ID = "arn:aws:cloudformation:us-east-1:123456789012:stack/S/6c3aa0ac-f155-4f2e-ac7c-7fe3a668c7a9"
 HOLD = """
@@ -51,6 +51,32 @@ def test_who_dies_lets_go(tmp_path: Path) -> None:
     other.communicate("")
 
     assert not states.is_held("S")
+
+
+def test_what_changed_since_the_last_writing_is_read_and_what_did_not_too(tmp_path: Path) -> None:
+    states, names = StateDirectory(tmp_path), ("Ä", "B", "C")
+    state = StackState("S", STACK_ID, {name: _resource(name) for name in names}, request=StackRequest("{}"))
+    states.save(state)
+    assert states.load("S") == state
+    # WHEN a resource is another, one is gone and one is new; THEN that is what is read
+    state.resources["B"] = _resource("b2")
+    del state.resources["C"]
+    state.resources["D"] = _resource("D")
+    state.status = "UPDATE_IN_PROGRESS"
+    states.save(state)
+    assert states.load("S") == state
+    # AND another request, and another stack of the same name
+    state.request = StackRequest('{"Resources": {}}', {"P": "é"}, {"t": "v"})
+    states.save(state)
+    assert states.load("S") == state
+    states.save(StackState("S", STACK_ID))
+    assert states.load("S") == StackState("S", STACK_ID)
+    # AND another directory reads the same
+    assert StateDirectory(tmp_path).load("S") == StackState("S", STACK_ID)
+
+
+def _resource(name: str) -> DeployedResource:
+    return DeployedResource("AWS::SQS::Queue", {"QueueName": name, "Many": [1, {"x": None}]}, name, {"Arn": name}, "")
 
 
 def test_a_stack_that_is_gone_is_found_by_its_id_alone(tmp_path: Path) -> None:

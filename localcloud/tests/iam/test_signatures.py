@@ -70,7 +70,7 @@ def test_what_botocore_signs_is_accepted(target: str, key: str) -> None:
 KEYS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), min_size=1, max_size=30)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     name=KEYS, values=st.lists(KEYS, max_size=3), body=st.binary(max_size=40), service=st.sampled_from(["s3", "sts"])
 )

@@ -28,9 +28,9 @@ from support.in_process import allow
 from support.state_machines import State
 
 START = datetime(2013, 1, 1, tzinfo=UTC)
-WARM_DAYS = 16
+WARM_DAYS = 10
 DAYS = 30
-KEPT_DAYS = 5
+KEPT_DAYS = 3
 SERVICES = ["events", "lambda", "states", "firehose", "scheduler"]
 
 

@@ -18,7 +18,7 @@ from localcloud.cloudformation.intrinsics import Made
 from localcloud.core.containment import EscapingPathError, inside
 
 
-@dataclass
+@dataclass(frozen=True)
 class DeployedResource:
     """One resource as it was last deployed; ``properties`` are the resolved ones."""
 
@@ -34,7 +34,7 @@ class DeployedResource:
         return Made(self.physical_id, self.attributes)
 
 
-@dataclass
+@dataclass(frozen=True)
 class StackRequest:
     """What somebody asked a stack to be.
 
@@ -145,6 +145,7 @@ class StateDirectory:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.events = EventLog(path / "events")
+        self._written: dict[str, _Written] = {}
 
     def load(self, stack: str) -> StackState | None:
         """The state of a stack, or None when it is not deployed."""
@@ -156,12 +157,15 @@ class StateDirectory:
         return [_read(file) for file in sorted(self.path.glob("*.json"))]
 
     def save(self, state: StackState) -> None:
-        """Write a stack's state; a reader sees the old file or the new one."""
-        _write(self._file(state.name), state)
+        """Write a stack's state; a reader sees the old file or the new one.
+
+        What is the same object as at the last time is not looked through again: a part that changed is another object.
+        """
+        _write(self._file(state.name), state, self._written.setdefault(state.name, {}))
 
     def remove(self, state: StackState) -> None:
         """Move a stack that is deleted to those that are gone: its name is free."""
-        _write(self._gone / f"{unique_part(state.stack_id)}.json", state)
+        _write(self._gone / f"{unique_part(state.stack_id)}.json", state, self._written.pop(state.name, {}))
         self._file(state.name).unlink(missing_ok=True)
 
     def load_gone(self, stack_id: str) -> StackState | None:
@@ -221,12 +225,31 @@ class StateDirectory:
             raise DeployError(f"the stack's name can't be a file name: {error}") from error
 
 
-def _write(file: Path, state: StackState) -> None:
+_Written = dict[str | None, tuple[object, str]]
+"""The resources of a stack, and under None its request: each as it was written last, with its text."""
+
+
+def _write(file: Path, state: StackState, written: _Written) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     temporary = file.with_suffix(".part")
-    # After each resource of a stack: without copies, and by the encoder that is not written in Python.
-    temporary.write_text(json.dumps(vars(state), default=vars))
+    temporary.write_text(_text(state, written))
     os.replace(temporary, file)
+
+
+def _text(state: StackState, written: _Written) -> str:
+    """A state as JSON. After each resource of a stack it is written, and all others are what they were."""
+
+    def text_of(name: str | None, part: object) -> str:
+        known = written.get(name)
+        if known is None or known[0] is not part:
+            # By the encoder that is not written in Python.
+            known = written[name] = (part, json.dumps(vars(part), default=vars))
+        return known[1]
+
+    resources = ", ".join(f"{json.dumps(name)}: {text_of(name, one)}" for name, one in state.resources.items())
+    apart = ("resources", "request")
+    rest = json.dumps({name: value for name, value in vars(state).items() if name not in apart}, default=vars)
+    return f'{{"resources": {{{resources}}}, "request": {text_of(None, state.request)}, {rest[1:]}'
 
 
 def _read(file: Path) -> StackState:

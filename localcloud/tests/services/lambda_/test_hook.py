@@ -174,7 +174,7 @@ def test_errors_have_the_codes_of_lambda(cloud: RunningCloud, aws: Client) -> No
     )
     aws.put_function_concurrency(FunctionName="codes", ReservedConcurrentExecutions=0)
     assert refused(aws.invoke, FunctionName="codes") == "TooManyRequestsException"
-    assert refused(aws.create_function_url_config, FunctionName="codes", AuthType="NONE") == "NotExecutedLocally"
+    assert refused(aws.create_function_url_config, FunctionName="codes", AuthType="NONE") == "UnknownOperationException"
 
 
 def test_a_role_that_lambda_can_not_assume_is_refused(cloud: RunningCloud, aws: Client) -> None:

@@ -30,7 +30,7 @@ def seen(events: LogEvents) -> list[tuple[int, int, int, str]]:
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=30)
 @given(st.lists(st.lists(st.tuples(st.integers(0, 10**13), TEXTS), max_size=8), max_size=8))
 def test_what_is_put_is_there_in_order(tmp_path: Path, puts: list[list[tuple[int, str]]]) -> None:
     events = LogEvents(tmp_path)

@@ -240,8 +240,10 @@ class _Api:
         """The template of a stack, or of a change set."""
         if params.get("ChangeSetName"):
             request = self._stacks.change_set(params["ChangeSetName"], params.get("StackName")).request
-        else:
+        elif params.get("StackName"):
             request = self._stacks.find(params["StackName"]).request
+        else:
+            raise invalid("Either StackName or ChangeSetName must be specified.")
         return {"TemplateBody": request.template, "StagesAvailable": ["Original", "Processed"]}
 
     def get_template_summary(self, params: dict[str, Any]) -> dict[str, Any]:

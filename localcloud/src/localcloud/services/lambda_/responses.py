@@ -6,6 +6,7 @@ import base64
 import json
 from typing import Any, ClassVar
 
+from botocore.model import OperationNotFoundError
 from moto.core.request import Request
 from moto.core.responses import ActionResult, BaseResponse, EmptyResult
 
@@ -46,9 +47,8 @@ class LocalLambdaResponse(BaseResponse):
             return super().call_action()
         except LambdaServiceError as error:
             return refusal(self, error.code, error.message)
-        except NotImplementedError:
-            message = f"{self._get_action()} is not executed by the local cloud"
-            return refusal(self, "NotExecutedLocally", message, 501)
+        except NotImplementedError as error:
+            raise OperationNotFoundError(self._get_action()) from error
 
     @property
     def _service(self) -> LambdaService:

@@ -44,8 +44,14 @@ READS = "import os\nMODE = os.environ.get('MODE')\nHOME = os.path.expanduser('~'
 
 @pytest.fixture(params=CLIENTS)
 def both(request: pytest.FixtureRequest, make_lambda: MakeLambda) -> list[Lambda]:
-    """A cloud without preparation, and one with it."""
+    """A cloud without preparation, and one with it; with each runtime client."""
     return [make_lambda(request.param), make_lambda(request.param, preload=MODULES)]
+
+
+@pytest.fixture
+def two(make_lambda: MakeLambda) -> list[Lambda]:
+    """The same with one client: how a worker starts is decided before its client is."""
+    return [make_lambda(), make_lambda(preload=MODULES)]
 
 
 def shown(cloud: Lambda, files: dict[str, str], **parameters: Any) -> dict[str, Any]:
@@ -81,9 +87,9 @@ def test_a_function_sees_what_it_sees_after_a_plain_start(both: list[Lambda], va
     ids=str,
 )
 def test_what_would_import_something_else_starts_plainly(
-    both: list[Lambda], files: dict[str, str], variables: dict[str, str]
+    two: list[Lambda], files: dict[str, str], variables: dict[str, str]
 ) -> None:
-    plain, other = (shown(cloud, files, Environment={"Variables": variables}) for cloud in both)
+    plain, other = (shown(cloud, files, Environment={"Variables": variables}) for cloud in two)
     assert not other["prepared"]
     assert other == plain
 

@@ -35,10 +35,13 @@ class PreparedWorkers:
     ----------
     modules : sequence of str
         What they import, as far as their folders have it. With none, workers start plainly.
+    compiled : Path, optional
+        Where they leave what they compile: functions have many modules in common, and none is to write into its code.
     """
 
-    def __init__(self, modules: Sequence[str] = ()) -> None:
+    def __init__(self, modules: Sequence[str] = (), compiled: Path | None = None) -> None:
         self._modules = tuple(modules)
+        self._compiled = compiled
         self._lock = threading.Lock()
         self._servers: dict[tuple[object, ...], Preloading] = {}
 
@@ -64,7 +67,9 @@ class PreparedWorkers:
             if key not in self._servers:
                 if len(self._servers) >= MOST_SERVERS and not self._let_one_go():
                     return None
-                self._servers[key] = Preloading(self._modules, variables, path=path, flags=FLAGS, own_home=False)
+                self._servers[key] = Preloading(
+                    self._modules, variables, path=path, flags=FLAGS, own_home=False, compiled=self._compiled
+                )
             return self._servers[key]
 
     def memory_mb(self) -> int:

@@ -75,7 +75,7 @@ class LambdaService:
         self.aliases = AliasStore(self.store)
         self.policies = PolicyStore(self.store)
         self.pools = WorkerPools(limits, clock.now)
-        self._prepared = PreparedWorkers(preload)
+        self._prepared = PreparedWorkers(preload, state_directory / "compiled")
         self.invoker = Invoker(
             store=self.store,
             pools=self.pools,
