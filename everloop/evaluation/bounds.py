@@ -41,6 +41,7 @@ from statistics import NormalDist
 from everloop.evaluation.report import Parts
 from everloop.statistics.chi_square import chi_square_tail
 from everloop.statistics.gamma import gamma_quantile
+from everloop.statistics.sign_change import negative_from
 from everloop.statistics.student_t import t_quantile
 
 FEWEST_OF_A_CLASS = 10
@@ -48,6 +49,7 @@ FEWEST_OF_A_CLASS = 10
 model pass (``benchmarks/gate_rates.py``), and "too few" says what is the matter where "not shown" would not."""
 _UNMOVED = 1e-4
 _UNLIKELY = 1e-9
+_CLOSE = 1e-10
 
 NEXT_OF_REGRESSION = 1.5
 """How much larger than the largest row the one is that is added. Of a Pareto tail with the index 3, what is missing
@@ -174,15 +176,17 @@ def _count_below(count: float, squares: float, confidence: float, seen: float) -
     if count <= 0 or squares <= 0:
         return count
     number, unit = count**2 / squares, squares / count
-    low, high = 0.0, gamma_quantile(1 - confidence, number)
+    high = gamma_quantile(1 - confidence, number)
     if not seen or _reached(number * seen, high) > 1 - _UNMOVED:
         return high * unit
-    for _ in range(40):
-        mean = (low + high) / 2
-        reached = _reached(number * seen, mean)
+
+    def surprise(mean: float) -> float:
+        """Below 0 where the mean is not too small. Then the count is not too unlikely, given that it came so far."""
+        reached, whole = _reached(number * seen, mean), _reached(number, mean)
         # The smaller the mean, the less likely the count, until the probabilities have no digits left.
-        below = reached < _UNLIKELY or _reached(number, mean) <= (1 - confidence) * reached
-        low, high = (mean, high) if below else (low, mean)
+        return math.log((1 - confidence) * reached / whole) if reached >= _UNLIKELY and whole > 0 else math.inf
+
+    low = negative_from(surprise, 0.0, high, within=_CLOSE * high)
     return low * unit if _reached(number * seen, low) >= 2 * _UNLIKELY else 0.0
 
 

@@ -11,6 +11,7 @@ import math
 
 _TINY = 1e-300
 _EPSILON = 1e-15
+_CLOSE = 10 * _EPSILON
 
 
 def chi_square_tail(value: float, degrees_of_freedom: float) -> float:
@@ -35,28 +36,30 @@ def chi_square_tail(value: float, degrees_of_freedom: float) -> float:
 def _series(a: float, x: float) -> float:
     term = total = 1 / a
     n = a
-    while abs(term) > abs(total) * _EPSILON:
-        n += 1
+    while term > total * _EPSILON:  # all terms are positive
+        n += 1.0
         term *= x / n
         total += term
     return total
 
 
 def _continued_fraction(a: float, x: float) -> float:
-    """Lentz's evaluation."""
+    """Lentz's evaluation, without a call a step: a bound asks for hundreds of tails."""
     b = x + 1 - a
     c, d = 1 / _TINY, 1 / b
     result = d
     for i in range(1, 100_000):
-        numerator = -i * (i - a)
-        b += 2
-        d = 1 / _away_from_zero(numerator * d + b)
-        c = _away_from_zero(b + numerator / c)
-        result *= c * d
-        if abs(c * d - 1) < _EPSILON * 10:
+        numerator = i * (a - i)
+        b += 2.0
+        d = numerator * d + b
+        if -_TINY <= d <= _TINY:
+            d = _TINY
+        d = 1.0 / d
+        c = b + numerator / c
+        if -_TINY <= c <= _TINY:
+            c = _TINY
+        factor = c * d
+        result *= factor
+        if -_CLOSE < factor - 1.0 < _CLOSE:
             return result
     raise ArithmeticError(f"the incomplete gamma function does not converge at {a}, {x}")
-
-
-def _away_from_zero(value: float) -> float:
-    return value if abs(value) > _TINY else _TINY

@@ -78,21 +78,26 @@ def incomplete_beta(x: float, a: float, b: float) -> float:
 
 
 def _continued_fraction(x: float, a: float, b: float) -> float:
-    """Lentz's evaluation; the caller picks the side on which it converges fast."""
-    c, d = 1.0, 1 / _away_from_zero(1 - (a + b) * x / (a + 1))
+    """Lentz's evaluation, without a call a step; the caller picks the side on which it converges fast."""
+    both = a + b
+    c, d = 1.0, 1.0 - both * x / (a + 1)
+    d = 1.0 / (_TINY if -_TINY <= d <= _TINY else d)
     result = d
     for m in range(1, 10_000):
-        for numerator in (
-            m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m)),
-            -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1)),
-        ):
-            d = 1 / _away_from_zero(1 + numerator * d)
-            c = _away_from_zero(1 + numerator / c)
-            result *= c * d
-        if abs(c * d - 1) < _EPSILON:
+        place = a + 2 * m
+        even = m * (b - m) * x / ((place - 1) * place)
+        d = 1.0 + even * d
+        d = 1.0 / (_TINY if -_TINY <= d <= _TINY else d)
+        c = 1.0 + even / c
+        c = _TINY if -_TINY <= c <= _TINY else c
+        result *= c * d
+        odd = -(a + m) * (both + m) * x / (place * (place + 1))
+        d = 1.0 + odd * d
+        d = 1.0 / (_TINY if -_TINY <= d <= _TINY else d)
+        c = 1.0 + odd / c
+        c = _TINY if -_TINY <= c <= _TINY else c
+        factor = c * d
+        result *= factor
+        if -_EPSILON < factor - 1.0 < _EPSILON:
             return result
     raise ArithmeticError(f"the incomplete beta function does not converge at {x}, {a}, {b}")
-
-
-def _away_from_zero(value: float) -> float:
-    return value if abs(value) > _TINY else _TINY

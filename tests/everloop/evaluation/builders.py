@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from everloop.evaluation.gate import Expected
-from everloop.evaluation.metrics import estimate
+from everloop.evaluation.metrics import Estimate, estimate
 from everloop.evaluation.money import Pricing
 from everloop.evaluation.refit import Expected as ExpectedRefit
 from everloop.evaluation.refit_report import RefitReport
@@ -33,7 +33,8 @@ DAYS = np.repeat(np.arange(20), 50)
 
 
 def policy(**changes: Any) -> Gate:
-    return Gate(**({"metric": "log_loss", "minimum_test_rows": 500} | changes))
+    declared: dict[str, Any] = {"metric": "log_loss", "minimum_test_rows": 500}
+    return Gate(**declared | changes)
 
 
 def labels_and_truth(seed: int, rows: int = 1000) -> tuple[np.ndarray, np.ndarray]:
@@ -43,12 +44,28 @@ def labels_and_truth(seed: int, rows: int = 1000) -> tuple[np.ndarray, np.ndarra
     return (rng.random(rows) < truth).astype(np.int64), truth
 
 
-def report_of(labels: np.ndarray, candidate: np.ndarray, champion: np.ndarray | None, **changes: Any) -> Report:
-    """A report computed from scores; the baseline answers the rate."""
+def report_of(
+    labels: np.ndarray,
+    candidate: np.ndarray,
+    champion: np.ndarray | None,
+    *,
+    priced: bool = True,
+    interval: bool = True,
+    **changes: Any,
+) -> Report:
+    """A report computed from scores; the baseline answers the rate.
+
+    What decisions cost is a third of the work, and the intervals of the three metrics, which only limits of them are
+    judged by, another.
+    """
     baseline = np.full(len(labels), labels.mean())
     ours, rule = estimate("log_loss", labels, candidate), estimate("log_loss", labels, baseline)
     theirs = None if champion is None else estimate("log_loss", labels, champion)
-    beside = None if champion is None else money_beside_of(labels, candidate, champion)
+    beside = None if champion is None or not priced else money_beside_of(labels, candidate, champion)
+
+    def value(estimate: Estimate) -> MetricValue:
+        return metric_value(estimate, DAYS) if interval else MetricValue(estimate.value, None, None)
+
     report = Report(
         model="delay",
         run_id="train-0123",
@@ -56,9 +73,9 @@ def report_of(labels: np.ndarray, candidate: np.ndarray, champion: np.ndarray | 
         problem_type="binary_classification",
         rows=len(labels),
         days=20,
-        candidate={"log_loss": metric_value(ours, DAYS), "roc_auc": MetricValue(0.7, 0.68, 0.72, 0.01, 19)},
-        baseline={"log_loss": metric_value(rule, DAYS)},
-        champion=None if theirs is None else {"log_loss": metric_value(theirs, DAYS)},
+        candidate={"log_loss": value(ours), "roc_auc": MetricValue(0.7, 0.68, 0.72, 0.01, 19)},
+        baseline={"log_loss": value(rule)},
+        champion=None if theirs is None else {"log_loss": value(theirs)},
         champion_version=None if theirs is None else 3,
         champion_rows=None if theirs is None else len(labels),
         champion_learned_until=None if theirs is None else parse_instant("2012-12-31T23:00:00.000Z"),
@@ -71,7 +88,7 @@ def report_of(labels: np.ndarray, candidate: np.ndarray, champion: np.ndarray | 
         artifact_bytes=500_000,
         code_sha256="c0de",
         files={"model.onnx": "0" * 64},
-        money=money_of(labels, candidate, baseline, beside),
+        money=money_of(labels, candidate, baseline, beside) if priced else None,
     )
     return replace(report, **changes)
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from everloop.evaluation.exceptions import EvaluationError
 DAY = np.timedelta64(1, "D")
 
 
-def rows(count: int, *, lag_days: int = 0, answers: list[float] | None = None, **features: list) -> Rows:
+def rows(count: int, *, lag_days: int = 0, answers: list[float] | None = None, **features: list[Any]) -> Rows:
     """Rows of one a day."""
     return Rows(
         features={
@@ -26,7 +27,7 @@ def rows(count: int, *, lag_days: int = 0, answers: list[float] | None = None, *
     )
 
 
-def later(count: int, outcomes: list[float], *, first_day: int, lag_days: int, **features: list) -> Rows:
+def later(count: int, outcomes: list[float], *, first_day: int, lag_days: int, **features: list[Any]) -> Rows:
     known = rows(count, lag_days=lag_days, **features)
     return Rows(known.features, known.times + first_day * DAY, np.array(outcomes), known.lag)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -52,13 +53,13 @@ def rows_of(rows: list[tuple[float, str, int, bool]], outcomes: list[float] | No
 
 @pytest.mark.slow
 @RULES
-@settings(deadline=None)
+@settings(deadline=None, max_examples=25)
 @given(
     st.lists(st.tuples(st.sampled_from([0.0, 1.0]), ROW), min_size=1, max_size=40),
     st.lists(st.tuples(st.sampled_from([0.0, 1.0]), ROW), max_size=9),
 )
 def test_classes_are_answered_with_probabilities_to_any_rows(
-    kind: str, learned: list[tuple[float, tuple]], later: list[tuple[float, tuple]]
+    kind: str, learned: list[tuple[float, tuple[Any, ...]]], later: list[tuple[float, tuple[Any, ...]]]
 ) -> None:
     rule = fit_baseline(kind, asked(kind), rows_of([r for _, r in learned]), np.array([y for y, _ in learned]))
     answers = rule.answer(asked(kind), rows_of([r for _, r in later], [y for y, _ in later]))
@@ -70,20 +71,21 @@ def test_classes_are_answered_with_probabilities_to_any_rows(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", sorted(OF_SEVERAL_CLASSES))
-@settings(deadline=None)
+@settings(deadline=None, max_examples=25)
 @given(
     st.lists(st.tuples(st.integers(0, 3), ROW), min_size=1, max_size=40),
     st.lists(ROW, max_size=9),
 )
 def test_of_several_classes_each_row_is_answered_with_shares_that_add_up(
-    kind: str, learned: list[tuple[int, tuple]], later: list[tuple]
+    kind: str, learned: list[tuple[int, tuple[Any, ...]]], later: list[tuple[Any, ...]]
 ) -> None:
     of = replace(asked(kind, classification=False), classes=4)
     target = np.array([float(y) for y, _ in learned])
     rule = fit_baseline(kind, of, rows_of([r for _, r in learned]), target)
     again = Baseline.from_dict(json.loads(json.dumps(rule.as_dict(), allow_nan=False)))
     scores = again.answer(of, rows_of(later)).scores
-    assert (scores.shape, scores.dtype) == ((len(later), 4), np.float64)
+    assert scores.shape == (len(later), 4)
+    assert scores.dtype == np.float64
     assert ((scores >= 0) & (scores <= 1)).all()
     assert scores.sum(axis=1) == pytest.approx(np.ones(len(later)))
     # AND a class that training had is never ruled out
@@ -92,10 +94,10 @@ def test_of_several_classes_each_row_is_answered_with_shares_that_add_up(
 
 @pytest.mark.slow
 @NUMBER_RULES
-@settings(deadline=None)
+@settings(deadline=None, max_examples=25)
 @given(st.lists(st.tuples(st.floats(-1e6, 1e6), ROW), min_size=1, max_size=40))
 def test_what_was_learned_travels_as_json_and_the_rule_keeps_nothing(
-    kind: str, told: list[tuple[float, tuple]]
+    kind: str, told: list[tuple[float, tuple[Any, ...]]]
 ) -> None:
     of, rows = asked(kind, classification=False), rows_of([r for _, r in told], [y for y, _ in told])
     rule = fit_baseline(kind, of, rows, np.array([y for y, _ in told]))
@@ -123,7 +125,7 @@ def test_a_group_is_answered_with_its_own_shares_of_each_class() -> None:
 @settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from([0.0, 1.0]), ROW), min_size=2, max_size=30), st.data())
 def test_no_rule_sees_an_outcome_that_was_not_known_yet(
-    kind: str, told: list[tuple[float, tuple]], data: st.DataObject
+    kind: str, told: list[tuple[float, tuple[Any, ...]]], data: st.DataObject
 ) -> None:
     # GIVEN rows whose own outcomes, and those of the rows after them, are turned round
     rows = rows_of([r for _, r in told], [y for y, _ in told])
@@ -142,10 +144,9 @@ def test_no_rows_and_what_lacks_is_refused(kind: str) -> None:
         fit_baseline(kind, asked(kind), rows_of([]), np.array([]))
     for key, needed in KEYS.get(kind, {}).items():
         if needed and key != "script":
+            nothing: dict[str, Any] = {key: None}
             with pytest.raises(EvaluationError, match=key):
-                fit_baseline(
-                    kind, replace(asked(kind), **{key: None}), rows_of([(1.0, "AA", 0, True)]), np.array([1.0])
-                )
+                fit_baseline(kind, replace(asked(kind), **nothing), rows_of([(1.0, "AA", 0, True)]), np.array([1.0]))
 
 
 def test_one_is_added_by_its_file_and_its_registration(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from everloop.evaluation.report import Report
 from everloop.evaluation.robustness import Rows
 from tests.everloop.evaluation.builders import labels_and_truth, report_of
 from tests.everloop.evaluation.test_robustness import CONTRACT, labelled, score
+from tests.helpers.present import present
 
 
 def rows_in_days() -> Rows:
@@ -68,7 +69,8 @@ def test_dependence_is_the_mean_score_with_one_value_everywhere() -> None:
     found = {one.feature: one for one in analysed().dependence}
     assert len(found) == DEPENDENCES
     wind = found["wind"]
-    assert list(wind.scores) == sorted(wind.scores)
+    scores = [present(one) for one in wind.scores]
+    assert scores == sorted(scores)
     num = rows.num.copy()
     num[:, 0] = np.min(num[:, 0])
     assert wind.scores[0] == pytest.approx(score(num, rows.cat).mean())
@@ -150,10 +152,15 @@ class TestSeveralClasses:
             found.dependence[::2], found.dependence[1::2], analysed().dependence, strict=True
         ):
             assert late.scores == pytest.approx(chance.scores)
-            assert np.add(on_time.scores, late.scores) == pytest.approx(np.ones(len(late.scores)))
+            both = [present(one) + present(other) for one, other in zip(on_time.scores, late.scores, strict=True)]
+            assert both == pytest.approx([1.0] * len(both))
         # THEN with many classes fewer features are shown
         many = replace(self.CONTRACT, classes=tuple(f"c{n}" for n in range(20)))
-        rows, wide = rows_in_days(), lambda num, cat: np.pad(self.score(num, cat), ((0, 0), (0, 18)))
+        rows = rows_in_days()
+
+        def wide(num: np.ndarray | None, cat: np.ndarray | None) -> np.ndarray:
+            return np.pad(self.score(present(num), present(cat)), ((0, 0), (0, 18)))
+
         found = errors_of(many, wide, rows, wide(rows.num, rows.cat), metric="log_loss", seed=7)
         assert len(found.dependence) == 20
 

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from everloop.evaluation.intervals import interval_facts, learned_interval
 from everloop.recalibration.interval import rows_needed
+from tests.helpers.present import present
 
 
 @pytest.mark.parametrize("coverage", [0.5, 0.8, 0.9, 0.95, 0.99])
@@ -16,7 +17,7 @@ def test_a_coming_row_is_covered_as_often_as_declared(coverage: float) -> None:
     rows, held = rows_needed(coverage) + 7, []
     for _ in range(4000):
         drawn = rng.exponential(3, rows + 1) - 2
-        found = learned_interval(coverage, drawn[:-1])
+        found = present(learned_interval(coverage, drawn[:-1]))
         held.append(-found.below <= drawn[-1] <= found.above)
     assert np.mean(held) > coverage - 0.015
 
@@ -28,7 +29,7 @@ def test_a_coming_row_is_covered_as_often_as_declared(coverage: float) -> None:
     st.sampled_from([0.5, 0.8, 0.9]),
 )
 def test_no_answer_lies_outside_and_enough_rows_lie_inside(residuals: list[float], coverage: float) -> None:
-    found = learned_interval(coverage, np.array(residuals))
+    found = present(learned_interval(coverage, np.array(residuals)))
     assert found.below > 0
     assert found.above > 0
     inside = [-found.below <= each <= found.above for each in residuals]
@@ -36,13 +37,13 @@ def test_no_answer_lies_outside_and_enough_rows_lie_inside(residuals: list[float
 
 
 def test_sides_are_as_unlike_as_errors_are() -> None:
-    found = learned_interval(0.9, np.random.default_rng(1).exponential(10, 5000) - 2)
+    found = present(learned_interval(0.9, np.random.default_rng(1).exponential(10, 5000) - 2))
     assert found.below == pytest.approx(1.5, abs=0.2)
     assert found.above == pytest.approx(10 * np.log(20) - 2, rel=0.1)
 
 
 def test_a_model_that_is_off_keeps_a_little_on_the_other_side() -> None:
-    found = learned_interval(0.9, np.linspace(5.0, 15.0, 1001))
+    found = present(learned_interval(0.9, np.linspace(5.0, 15.0, 1001)))
     assert found.above == pytest.approx(14.5, abs=0.02)
     assert found.below == pytest.approx(0.45, abs=0.01)
 
@@ -61,14 +62,14 @@ def test_it_is_measured_on_newer_days_than_it_is_learned_on() -> None:
     days = np.repeat(np.arange("2013-01-01", "2013-01-09", dtype="datetime64[D]"), 200)
     scale = np.where(days < np.datetime64("2013-01-05"), 1.0, 2.0)
     found, facts = interval_facts(0.9, rng.normal(0, scale), days)
-    measured = facts.measured
+    measured = present(facts.measured)
     assert (measured.learned_rows, measured.learned_days, measured.rows, measured.days) == (800, 4, 800, 4)
     assert measured.share < 0.7
-    assert measured.low < measured.share < measured.high < 0.9
+    assert present(measured.low) < present(measured.share) < present(measured.high) < 0.9
     assert measured.share + measured.below + measured.above == pytest.approx(1)
     assert measured.mean_width == pytest.approx(2 * 1.645, rel=0.1)
-    assert measured.score > found.below + found.above
-    assert found.below + found.above > 1.3 * measured.mean_width
+    assert measured.score > present(found).below + present(found).above
+    assert present(found).below + present(found).above > 1.3 * measured.mean_width
     assert (facts.rows, facts.days, facts.unmeasured) == (1600, 8, "")
 
 
@@ -84,6 +85,6 @@ def test_halves_that_are_too_small_are_told(days: int, why: str) -> None:
 
 
 def test_a_model_that_never_errs_still_has_two_sides() -> None:
-    found = learned_interval(0.9, np.zeros(100))
+    found = present(learned_interval(0.9, np.zeros(100)))
     assert 0 < found.below < 1e-6
     assert 0 < found.above < 1e-6

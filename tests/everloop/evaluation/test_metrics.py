@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -88,6 +90,6 @@ def test_the_losses_average_to_the_metric() -> None:
         ("log_loss", [1], [1.5], "not a probability"),
     ],
 )
-def test_rows_that_mean_nothing_are_refused(metric: str, labels: list, scores: list, said: str) -> None:
+def test_rows_that_mean_nothing_are_refused(metric: str, labels: list[Any], scores: list[Any], said: str) -> None:
     with pytest.raises(EvaluationError, match=said):
         estimate(metric, np.array(labels), np.array(scores))

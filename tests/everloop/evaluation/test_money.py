@@ -14,6 +14,7 @@ from everloop.evaluation.money import Pricing, best_threshold, cheapest_threshol
 from everloop.evaluation.significance import metric_value, paired_difference
 from everloop.model_file.schema import Value
 from tests.helpers.declarations import binary_document, declare, regression_document
+from tests.helpers.present import present
 
 VALUE = Value(false_positive_cost=4, false_negative_cost=20, true_positive_value=12)
 
@@ -190,7 +191,7 @@ class TestSeveralClasses:
         found = self.pricing().cost(self.pricing().estimate(self.LABELS, self.SCORES), days)
         assert found.low is not None
         assert found.high is not None
-        assert -10_000 <= found.low < found.value < found.high <= 400_000
+        assert -10_000 <= present(found.low) < present(found.value) < present(found.high) <= 400_000
         few = np.where(self.LABELS == 2, 0, self.LABELS)
         alone = self.pricing().cost(self.pricing().estimate(few, self.SCORES), days)
         assert (alone.low, "too few" in alone.reason) == (None, True)

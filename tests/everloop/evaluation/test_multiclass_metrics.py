@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from sklearn import metrics as sklearn_metrics
@@ -24,7 +26,7 @@ def drawn(seed: int, rows: int = ROWS, classes: int = CLASSES) -> tuple[np.ndarr
     return labels, scores
 
 
-SKLEARN = {
+SKLEARN: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
     "log_loss": lambda y, p: sklearn_metrics.log_loss(y, p, labels=[*range(CLASSES)]),
     "brier": lambda y, p: float(((p - np.eye(CLASSES)[y]) ** 2).sum(axis=1).mean()),
     "accuracy": lambda y, p: sklearn_metrics.accuracy_score(y, p.argmax(axis=1)),
@@ -109,7 +111,9 @@ def test_too_few_rows_of_the_rarest_class_give_no_interval() -> None:
         ([], np.zeros((0, 3)), "scores"),
     ],
 )
-def test_what_is_no_class_and_no_probability_is_refused(labels, scores, told) -> None:
+def test_what_is_no_class_and_no_probability_is_refused(
+    labels: list[float], scores: list[list[float]], told: str
+) -> None:
     with pytest.raises(EvaluationError, match=told):
         estimate("log_loss", np.array(labels), np.array(scores))
 

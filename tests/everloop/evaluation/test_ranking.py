@@ -16,7 +16,7 @@ from sklearn.metrics import average_precision_score, ndcg_score
 from everloop.evaluation.ranking import FEWEST_GROUPS, difference_over, lists_of, mean_over, ranked
 from everloop.evaluation.ranking_gate import on_ranking
 from everloop.evaluation.ranking_report import Ranking
-from everloop.model_file.schema import Gate
+from everloop.model_file.sections.gate import GateRanking
 from tests.everloop.evaluation.builders import labels_and_truth, policy, report_of
 
 LABELS, TRUTH = labels_and_truth(1)
@@ -34,7 +34,7 @@ def columns(rows: list[tuple[int, float, float]]) -> tuple[np.ndarray, np.ndarra
 
 
 @pytest.mark.slow
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(ROWS, st.integers(1, 12))
 def test_each_list_has_scikit_learns_value(rows: list[tuple[int, float, float]], at: int) -> None:
     groups, labels, scores = columns(rows)
@@ -142,7 +142,7 @@ def ranking(low: float, high: float, seed: int = 1) -> Ranking:
 
 
 def judged(found: Ranking | None, champion: int | None = 3, **asked: Any) -> dict[str, bool | None]:
-    gate = policy().model_copy(update={"ranking": Gate(metric="log_loss", ranking=asked).ranking})
+    gate = policy().model_copy(update={"ranking": GateRanking(**asked)})
     return {r.code: r.passed for r in on_ranking(replace(REPORT, ranking=found), gate, champion)}
 
 

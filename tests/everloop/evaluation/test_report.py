@@ -10,6 +10,7 @@ from everloop.evaluation.exceptions import ReportError
 from everloop.evaluation.report import DayQuality, Report
 from everloop.typed_json import ADDED
 from tests.everloop.evaluation.builders import as_served_of, labels_and_truth, report_of
+from tests.helpers.present import present
 
 LABELS, TRUTH = labels_and_truth(1)
 REPORT = replace(report_of(LABELS, TRUTH, TRUTH / 2), quality_over_days=(DayQuality("2013-01-01", 50, 0.5),))
@@ -38,12 +39,12 @@ def test_the_document_has_the_agreed_shape() -> None:
 
 
 def test_a_number_that_is_not_defined_is_null_and_stays_undefined() -> None:
-    paired = replace(REPORT.paired_champion, difference=math.nan)
+    paired = present(replace(present(REPORT.paired_champion), difference=math.nan))
     served = replace(as_served_of(LABELS, TRUTH, TRUTH / 2), paired=paired)
     text = replace(REPORT, paired_champion=paired, as_served=served).to_json()
     assert "NaN" not in text
-    assert math.isnan(Report.from_json(text).paired_champion.difference)
-    assert math.isnan(Report.from_json(text).as_served.paired.difference)
+    assert math.isnan(present(Report.from_json(text).paired_champion).difference)
+    assert math.isnan(present(Report.from_json(text).as_served).paired.difference)
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ def waived(*reasons: Reason, codes: tuple[str, ...]) -> Verdict:
     return with_waivers(refused, [Waived(code, UNTIL, "bob", "we take the slower one") for code in codes])
 
 
-def test_a_waived_reason_passes_and_says_who_let_it():
+def test_a_waived_reason_passes_and_says_who_let_it() -> None:
     found = waived(SLOW, FINE, codes=("latency",))
     assert found.passed
     told = found.reasons[0].as_dict()
@@ -30,18 +30,18 @@ def test_a_waived_reason_passes_and_says_who_let_it():
     )
 
 
-def test_other_failed_reasons_still_refuse():
+def test_other_failed_reasons_still_refuse() -> None:
     found = waived(SLOW, DIFFERS, codes=("latency",))
     assert not found.passed
     assert [reason.passed for reason in found.reasons] == [False, True]
 
 
-def test_what_nobody_may_waive_stays_refused_whatever_waivers_say():
+def test_what_nobody_may_waive_stays_refused_whatever_waivers_say() -> None:
     assert not waived(DIFFERS, codes=("parity_flips",)).passed
     assert not waived(NOT_SAID, codes=("better_than_baseline",)).passed, "a report without a figure is broken"
 
 
-def test_without_waivers_the_verdict_is_what_it_was():
+def test_without_waivers_the_verdict_is_what_it_was() -> None:
     found = waived(SLOW, FINE, codes=())
     assert (found.passed, found.reasons) == (False, (SLOW, FINE))
     assert "waived" not in SLOW.as_dict()

@@ -41,18 +41,18 @@ class TestExactBound:
             (5, 10, 0.95, 0.2224),
         ],
     )
-    def test_agrees_with_tables(self, errors: int, requests: int, confidence: float, bound: float):
+    def test_agrees_with_tables(self, errors: int, requests: int, confidence: float, bound: float) -> None:
         assert exact_lower_bound(errors, requests, confidence) == pytest.approx(bound, abs=5e-5)
 
-    def test_when_all_failed_it_is_the_root(self):
+    def test_when_all_failed_it_is_the_root(self) -> None:
         assert exact_lower_bound(3, 3, 0.95) == pytest.approx(0.05 ** (1 / 3), abs=1e-9)
 
-    def test_knows_nothing_without_requests(self):
+    def test_knows_nothing_without_requests(self) -> None:
         assert exact_lower_bound(0, 0, 0.95) == 0
 
     @pytest.mark.slow
     @given(requests=st.integers(1, 100_000), data=st.data())
-    def test_lies_between_zero_and_the_rate_and_rises_with_errors(self, requests: int, data: st.DataObject):
+    def test_lies_between_zero_and_the_rate_and_rises_with_errors(self, requests: int, data: st.DataObject) -> None:
         errors = data.draw(st.integers(0, requests))
         bound = exact_lower_bound(errors, requests, 0.95)
         assert 0 <= bound <= errors / requests
@@ -63,7 +63,7 @@ class TestExactBound:
     @given(requests=st.integers(1, 400), data=st.data(), confidence=st.floats(0.8, 0.999))
     def test_is_the_rate_at_which_so_many_errors_are_that_unlikely(
         self, requests: int, data: st.DataObject, confidence: float
-    ):
+    ) -> None:
         errors = data.draw(st.integers(1, requests))
         bound = exact_lower_bound(errors, requests, confidence)
         assert float(stats.binom.pmf(np.arange(errors, requests + 1), requests, bound).sum()) == pytest.approx(

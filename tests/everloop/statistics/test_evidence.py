@@ -13,11 +13,12 @@ from everloop.statistics.evidence import NO_GROWTH, ODDS, above, gathered, more_
 
 
 def mean_growth(log_probabilities: np.ndarray, growths: list[tuple[float, ...]]) -> np.ndarray:
-    return np.exp(log_probabilities[:, None] + np.array(growths)).sum(axis=0)
+    values: np.ndarray = np.exp(log_probabilities[:, None] + np.array(growths)).sum(axis=0)
+    return values
 
 
 @pytest.mark.slow
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(trials=st.integers(1, 120), limit=st.floats(1e-4, 0.99), share=st.floats(0, 1))
 def test_a_bet_against_a_kept_limit_does_not_grow_on_average(trials: int, limit: float, share: float) -> None:
     """Exactly: over all numbers of successes, at the limit and below it."""
@@ -27,7 +28,7 @@ def test_a_bet_against_a_kept_limit_does_not_grow_on_average(trials: int, limit:
     assert (mean_growth(binom.logpmf(counts, trials, limit * share), growths) <= 1 + 1e-6).all()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(trials=st.integers(1, 80), other=st.integers(1, 200), both=st.integers(1, 280))
 def test_a_bet_against_random_routing_does_not_grow_on_average(trials: int, other: int, both: int) -> None:
     """Exactly: over all the ways in which the successes of both can fall."""
@@ -41,7 +42,8 @@ def test_a_bet_against_random_routing_does_not_grow_on_average(trials: int, othe
 def ever_enough(rate: float, blocks: int, each: int, alpha: float, draws: int, limit: float) -> float:
     rng = np.random.default_rng(5)
     counts = rng.binomial(each, rate, (draws, blocks))
-    found = [gathered(above(int(c), each, limit) for c in row).is_enough(alpha) for row in counts]
+    growths = [above(count, each, limit) for count in range(each + 1)]
+    found = [gathered(growths[count] for count in row).is_enough(alpha) for row in counts.tolist()]
     return float(np.mean(found))
 
 
@@ -101,5 +103,6 @@ def test_without_trials_nothing_is_known() -> None:
 
 def test_where_nothing_may_fail_one_failure_is_enough_and_where_all_may_none_is() -> None:
     found = gathered([above(0, 5, 0.0), above(1, 5, 0.0)])
-    assert (found.is_enough(1e-300), found.begin, found.end, found.to_one) == (True, 1, 2, pytest.approx(1e12))
+    assert (found.is_enough(1e-300), found.begin, found.end) == (True, 1, 2)
+    assert found.to_one == pytest.approx(1e12)
     assert gathered([above(5, 5, 1.0)]).log_stake == 0
