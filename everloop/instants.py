@@ -8,6 +8,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
 
 
 def parse_instant(text: str) -> datetime:
@@ -100,7 +101,7 @@ def instant_text(instant: datetime) -> str:
 
 def from_epoch_ms(milliseconds: int) -> datetime:
     """The instant ``milliseconds`` after 1970-01-01T00:00:00Z, as API Gateway's ``timeEpoch`` gives it."""
-    return _EPOCH + timedelta(milliseconds=milliseconds)
+    return _EPOCH + _MILLISECOND * milliseconds
 
 
 def to_epoch_ms(instant: datetime) -> int:
@@ -113,4 +114,4 @@ def to_epoch_ms(instant: datetime) -> int:
     """
     if instant.tzinfo is None:
         raise ValueError(f"{instant!r} has no time zone, so it is not an instant")
-    return (instant - _EPOCH) // timedelta(milliseconds=1)
+    return (instant - _EPOCH) // _MILLISECOND

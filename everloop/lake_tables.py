@@ -86,6 +86,7 @@ PREDICTIONS = LakeTable(
         ("prediction_high", "double"),
         ("probabilities", "array<double>"),
         ("fallback", "string"),
+        ("capture_share", "double"),
     ),
     has_features=True,
     daily=True,

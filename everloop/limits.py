@@ -3,12 +3,41 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import UTC, date, datetime
+from functools import cached_property
+
+
+class LatePattern:
+    """A regular expression that is compiled when it is first used: large classes of characters take milliseconds.
+
+    ``pattern`` is its text; the methods are those of :class:`re.Pattern`.
+    """
+
+    def __init__(self, pattern: str) -> None:
+        self.pattern = pattern
+
+    @cached_property
+    def _compiled(self) -> re.Pattern[str]:
+        return re.compile(self.pattern)
+
+    def search(self, text: str) -> re.Match[str] | None:
+        """The first place that matches."""
+        return self._compiled.search(text)
+
+    def match(self, text: str) -> re.Match[str] | None:
+        """A match where the text begins."""
+        return self._compiled.match(text)
+
+    def sub(self, new: str | Callable[[re.Match[str]], str], text: str) -> str:
+        """``text`` with ``new`` in place of what matches."""
+        return self._compiled.sub(new, text)
+
 
 UNUSABLE_CHARACTERS = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 """Control characters, which no key or category means, and lone surrogates, which are no text at all."""
 
-INVISIBLE_CHARACTERS = re.compile(
+INVISIBLE_CHARACTERS = LatePattern(
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164\ufeff"
     "\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d159\U0001d173-\U0001d17a\U000e0000-\U000e00ff\U000e01f0-\U000e0fff]"
 )
@@ -16,15 +45,15 @@ INVISIBLE_CHARACTERS = re.compile(
 Hangul, blank patterns. They are Unicode's Default_Ignorable_Code_Point (a test holds them to it) and what it draws
 blank, without selectors and joiners."""
 
-SELECTORS = re.compile("[\u180b-\u180d\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef]")
+SELECTORS = LatePattern("[\u180b-\u180d\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef]")
 """What chooses another shape of the character before: Mongolian and emoji are written with them. Nobody sees whether
 one is there, so no key has any."""
 
-JOINERS = re.compile("[\u200c\u200d]")
+JOINERS = LatePattern("[\u200c\u200d]")
 """Persian and emoji are written with them, between other characters."""
 
 
-OTHER_SPACES = re.compile("[\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f]")
+OTHER_SPACES = LatePattern("[\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f]")
 """White space that looks like a plain space, or ends a line for some programs and not for others. The space of Chinese
 and Japanese, as wide as their characters, is none of them: there it is the plain one."""
 
@@ -50,7 +79,7 @@ def shows_nothing(text: str) -> bool:
     return seen != text and not seen.strip()
 
 
-_HIDDEN = re.compile("|".join(each.pattern for each in (INVISIBLE_CHARACTERS, SELECTORS, JOINERS)))
+_HIDDEN = LatePattern("|".join(each.pattern for each in (INVISIBLE_CHARACTERS, SELECTORS, JOINERS)))
 
 LARGEST_VALUE = 1e60
 """Of either sign. Monitoring sums fourth powers of what it counts, and squares those sums again to find their error:

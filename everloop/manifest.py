@@ -10,12 +10,15 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from functools import cached_property
+from typing import TYPE_CHECKING
 
-from everloop.documents.records import FileFacts
 from everloop.instants import WrittenInstant, instant_text
 from everloop.json_text import canonical_json, read_json
 from everloop.serving.exceptions import ArtifactRefusedError, ManifestFormatError
 from everloop.shown import shown
+
+if TYPE_CHECKING:
+    from everloop.documents.records import FileFacts
 
 MODEL = "model.onnx"
 CONTRACT = "contract.json"

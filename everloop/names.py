@@ -65,6 +65,12 @@ ARCHIVE_RULE = "serving-changed"
 PROBE_FUNCTION = "probe"
 """What a model has as well that declares ``retraining.investment``."""
 
+PREVIOUS_CHAMPION = "previous_champion"
+"""The ``use`` of a fallback that is the version which served before."""
+
+REFUSED_BY_CONTRACT = "refused"
+"""Why a fallback was asked: the version's contract refused what the version before may take."""
+
 SERVER_ERRORS = "ServerErrors"
 REQUESTS_REFUSED = "RequestsRefused"
 """Metrics of the prediction function that the guardrail reads: answered with 5xx or by a fallback, and with 4xx."""

@@ -8,6 +8,7 @@ from typing import Any
 from everloop.evaluation.baselines import ANSWERING
 from everloop.model_file.misfit import Misfit
 from everloop.model_file.partial import value_of
+from everloop.names import PREVIOUS_CHAMPION
 from everloop.problem_types import BINARY, MULTICLASS
 
 _AT = ("serving", "fallback")
@@ -32,8 +33,9 @@ def _value(declaration: Any, fallback: Any) -> Iterator[Misfit]:
         if rule not in ANSWERING:
             allowed = f"'value': the baseline {rule} can't answer a row alone, as {', '.join(ANSWERING)} can"
             yield Misfit((*_AT, "use"), "baseline", allowed)
-        if value not in (None, "unknown"):
-            yield Misfit((*_AT, "value"), value, "no 'value' with the use baseline")
+        yield from _no_value("baseline", value)
+    elif fallback.use == PREVIOUS_CHAMPION:
+        yield from _no_value(PREVIOUS_CHAMPION, value)
     elif value == "unknown":
         return
     elif kind == MULTICLASS:
@@ -42,6 +44,11 @@ def _value(declaration: Any, fallback: Any) -> Iterator[Misfit]:
         yield Misfit((*_AT, "value"), value, "a number: the score that everyone is answered")
     elif kind == BINARY and not 0 <= value <= 1:
         yield Misfit((*_AT, "value"), value, "a probability, from 0 to 1")
+
+
+def _no_value(use: str, value: Any) -> Iterator[Misfit]:
+    if value not in (None, "unknown"):
+        yield Misfit((*_AT, "value"), value, f"no 'value' with the use {use}")
 
 
 def _of_classes(declaration: Any, value: Any) -> Iterator[Misfit]:

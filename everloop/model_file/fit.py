@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from everloop.evaluation.expressions import ExpressionError, check
 from everloop.model_file import sizes, worst_case
 from everloop.model_file.answers_fit import bounded_loss, labels_in_time, measured_business, scores_in_time
+from everloop.model_file.capture_fit import capture_misfits
 from everloop.model_file.fallback_fit import fallback_misfits
 from everloop.model_file.grouped_fit import RATES, RECALIBRATED_RATES, dimension_misfits, grouped_misfits
 from everloop.model_file.misfit import Location, Misfit
@@ -480,6 +481,7 @@ WHOLE_RULES: tuple[Rule, ...] = (
     _monthly_cost,
     _acceptable_latency,
     fallback_misfits,
+    capture_misfits,
     what_several_classes_lack,
     shares_of_classes,
     tier_misfits,

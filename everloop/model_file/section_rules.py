@@ -245,6 +245,21 @@ def _peak_fits(serving: Any) -> Iterator[Misfit]:
         yield Misfit(("peak", "rows"), rows, f"at most {most}, the 'max_rows' of a request")
 
 
+def _tokens_where_asked_for(serving: Any) -> Iterator[Misfit]:
+    authorization, jwt = value_of(serving, "authorization"), value_of(serving, "jwt", "unknown")
+    if authorization == "jwt" and jwt is None:
+        example = "{issuer: https://login.example.com, audience: [predictions]}"
+        yield Misfit(("jwt",), None, f"whose tokens are taken, as authorization is jwt, e.g. `{example}`")
+    elif authorization in ("iam", "none") and jwt not in (None, "unknown"):
+        yield Misfit(("jwt",), {}, f"no 'jwt' with authorization {authorization}, which asks for no token")
+    for key in ("audience", "scopes") if jwt not in (None, "unknown") else ():
+        seen: set[str] = set()
+        for index, word in known(value_of(jwt, key, [])):
+            if word in seen:
+                yield Misfit(("jwt", key, index), word, "each once")
+            seen.add(word)
+
+
 def _steps_rise(rollout: Any) -> Iterator[Misfit]:
     before = None
     for index, step in known(rollout.steps):
@@ -438,7 +453,7 @@ SECTION_RULES: dict[str, tuple[Rule, ...]] = {
     ),
     "AbsoluteThreshold": (_bounds_something, _bounds_rise, _least_is_reached, _most_is_reached),
     "Rollout": (_steps_rise,),
-    "Serving": (_peak_fits,),
+    "Serving": (_peak_fits, _tokens_where_asked_for),
     "Monitoring": (_spans_hold_windows,),
     "Recalibration": (*_GROUPED, _fair_by_group),
     "Fairness": _GROUPED,

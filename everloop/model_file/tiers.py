@@ -76,8 +76,8 @@ def _shadow(declaration: AllSections) -> Iterator[Misfit]:
 
 
 def _callers(declaration: AllSections) -> Iterator[Misfit]:
-    if declaration.serving.authorization != "iam":
-        yield Misfit(("serving", "authorization"), declaration.serving.authorization, "'iam'")
+    if declaration.serving.authorization == "none":
+        yield Misfit(("serving", "authorization"), declaration.serving.authorization, "'iam' or 'jwt'")
 
 
 def _latency(declaration: AllSections) -> Iterator[Misfit]:
@@ -150,7 +150,7 @@ CONTROLS = (
     Control("affected", "who is affected is named (`problem.affected`)", "standard", _affected),
     Control("sources", "each source of data has a licence (`data.sources`)", "standard", _sources),
     Control("canary", "a new version begins with a part of the requests (`rollout.steps`)", "standard", _canary),
-    Control("callers", "only known callers are answered (`serving.authorization: iam`)", "standard", _callers),
+    Control("callers", "only known callers are answered (`serving.authorization: iam` or `jwt`)", "standard", _callers),
     Control("latency", "the acceptable latency is stated (`problem.acceptable_latency_ms`)", "high", _latency),
     Control("hand_overs", "each hand-over has an owner (`owner.hand_overs`)", "high", _hand_overs),
     Control("dictionary", "each feature has a description (`data.features`)", "high", _dictionary),

@@ -59,13 +59,17 @@ def spot_wait_seconds(declaration: AllSections) -> int:
 
 
 def pipeline_seconds(declaration: AllSections) -> int:
-    """How long one execution may take: all jobs, every step held as long as it may be, the bake, pauses, a day."""
-    rollout = declaration.rollout
-    steps = sum(minutes + rollout.guardrail.max_hold_minutes for minutes in step_minutes(rollout))
-    minutes = steps + rollout.bake_minutes + rollout.guardrail.max_hold_minutes + (MOST_PAUSED_HOURS + 24) * 60
+    """How long one execution may take: all jobs, the rollout, a day."""
+    minutes = longest_rollout_minutes(declaration.rollout) + 24 * 60
     # Half of the jobs are trainings; the others score, on instances that are not taken away.
     waits = jobs(declaration) // 2 * spot_wait_seconds(declaration)
     return jobs(declaration) * job_seconds(declaration) + waits + minutes * 60
+
+
+def longest_rollout_minutes(rollout: Rollout) -> int:
+    """How long a rollout may last: every step held as long as it may be, the bake, and pauses."""
+    steps = sum(minutes + rollout.guardrail.max_hold_minutes for minutes in step_minutes(rollout))
+    return steps + rollout.bake_minutes + rollout.guardrail.max_hold_minutes + MOST_PAUSED_HOURS * 60
 
 
 def step_minutes(rollout: Rollout) -> list[int]:

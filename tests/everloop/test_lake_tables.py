@@ -11,7 +11,7 @@ import pytest
 from everloop.dataset.lake import lake_columns
 from everloop.dataset.lake_listing import LakeListing
 from everloop.dataset.snapshot_query import snapshot_query
-from everloop.lake_tables import DATE, HISTORY, LABELS, PREDICTIONS, RESERVED_COLUMNS, TABLES
+from everloop.lake_tables import DATE, HISTORY, LABELS, PREDICTIONS, RESERVED_COLUMNS, TABLES, LakeTable
 from everloop.names import ModelNames
 from everloop.recalibration.interval import Interval
 from everloop.serving.capture import capture_records
@@ -37,7 +37,7 @@ def test_a_captured_prediction_has_the_columns_of_its_table(interval: Interval |
     (record,) = capture_records(contract, rows, scores, version=1, request_id="r", at=AT, latency_ms=1.0)
     features = [*(f.name for f in contract.numbers), *(f.name for f in contract.categories)]
     # A key that is left out is null in the lake.
-    left_out = {"probabilities", "fallback"} | (
+    left_out = {"probabilities", "fallback", "capture_share"} | (
         set() if interval is not None else {"prediction_low", "prediction_high"}
     )
     assert sorted(record) == sorted([*(set(PREDICTIONS.own_names) - left_out), *features])
@@ -59,7 +59,7 @@ def test_no_feature_is_called_like_a_column_beside_it() -> None:
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda t: str(t.kind))
-def test_the_training_set_reads_the_tables_there_are(table) -> None:
+def test_the_training_set_reads_the_tables_there_are(table: LakeTable) -> None:
     declaration = declare(binary_document())
     query = snapshot_query(declaration, AT, LakeListing(AT.date(), AT.date()))
     read = set(re.findall(rf'"({declaration.model}_[a-z]+)"', query))

@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field, FiniteFloat, PlainValidator
 from everloop.evaluation.baselines import BASELINES
 from everloop.limits import UNUSABLE_CHARACTERS, hidden_in_key
 from everloop.model_file.sections.base import Criterion, Name, Script, Section, Sentence, Text
-from everloop.problem_types import FEWEST_CLASSES, MOST_CLASSES
+from everloop.problem_types import FEWEST_CLASSES, MOST_CLASSES, ProblemType
 
 
 class Baseline(Section):
@@ -120,7 +120,7 @@ class Problem(Section):
     """
 
     objective: Sentence
-    type: Literal["binary_classification", "multiclass_classification", "regression"]
+    type: ProblemType
     classes: Annotated[list[Class], Field(min_length=FEWEST_CLASSES, max_length=MOST_CLASSES)] | None = None
     decided_by: Text
     affected: Text | None = None

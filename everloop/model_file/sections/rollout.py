@@ -83,7 +83,7 @@ class Guardrail(Section):
     """
 
     max_error_rate: Fraction
-    max_added_error_rate: Fraction = 0.005
+    max_added_error_rate: Fraction = 0.002
     max_p99_latency_ms: float = Field(gt=0)
     false_rollback_rate: OpenFraction = 0.05
     minimum_requests: int = Field(default=5, ge=1)

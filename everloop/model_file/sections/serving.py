@@ -8,9 +8,16 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, PlainValidator
 
 from everloop.model_file.cost_threshold import number_only
-from everloop.model_file.sections.base import OpenFraction, Section
+from everloop.model_file.partial import value_of
+from everloop.model_file.sections.base import Name, OpenFraction, Section
+from everloop.names import PREVIOUS_CHAMPION
 
 IMAGE = r"^[0-9]{12}\.dkr\.ecr\.[a-z0-9-]+(\.[a-z0-9-]+){2,4}/[a-z0-9._/-]+@sha256:[0-9a-f]{64}$"
+
+
+ISSUER = r"^https://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~/-]*)?$"
+TOKEN_WORD = r"^[\x21\x23-\x5b\x5d-\x7e]+$"
+"""What a scope may be made of (RFC 6749, 3.3); an audience with a space or a quote would be mistaken for two."""
 
 
 class Autoscaling(Section):
@@ -77,13 +84,40 @@ class Fallback(Section):
     """What answers where the model can't: it has no score, fails, can't be loaded, or is not the one that was judged.
 
     ``value`` answers the same to everyone: the score ``value``, or, of several classes, the probability of each.
-    ``baseline`` answers what the version's baseline learned. A run of the model that takes longer than ``after_ms`` is
-    given up; without it, the function's own time is the limit.
+    ``baseline`` answers what the version's baseline learned. ``previous_champion`` is the version that served before:
+    while a rollout lasts it also answers what the new one refuses, and the first champion has none. A run of the model
+    that takes longer than ``after_ms`` is given up; without it, the function's own time is the limit.
     """
 
-    use: Literal["value", "baseline"]
+    use: Literal["value", "baseline", "previous_champion"]
     value: Score = None
     after_ms: float | None = Field(default=None, ge=1)
+
+
+class Jwt(Section):
+    """Whose tokens let a caller in, where ``serving.authorization`` is ``jwt``.
+
+    A token is signed by ``issuer`` (RS256, RS384 or RS512), is for one of ``audience``, and has one of ``scopes`` at
+    least, where any are named. The issuer publishes its keys below ``/.well-known/openid-configuration``.
+
+    Source: https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-jwt-authorizer.html
+    """
+
+    issuer: str = Field(pattern=ISSUER, max_length=1024)
+    audience: list[Annotated[str, Field(pattern=TOKEN_WORD)]] = Field(min_length=1, max_length=50)
+    scopes: list[Annotated[str, Field(pattern=TOKEN_WORD, max_length=64)]] = Field(default_factory=list, max_length=10)
+
+
+class Capture(Section):
+    """What the lake gets of each request.
+
+    Of the features in ``mask`` null is kept in place of values, so nothing that reads captured rows may need them: the
+    monitor does not watch them for drift, and a model is trained on imported history alone. ``share`` is how many of
+    the rows are kept at all, chosen by a hash of their ids.
+    """
+
+    mask: list[Name] = Field(default_factory=list)
+    share: float = Field(default=1.0, gt=0, le=1)
 
 
 class Serving(Section):
@@ -101,7 +135,14 @@ class Serving(Section):
     threshold: Annotated[OpenFraction, BeforeValidator(number_only)] = 0.5
     max_rows: int = Field(default=500, ge=1, le=5000)
     concurrency: int | None = Field(default=None, ge=1, le=10_000)
-    authorization: Literal["iam", "none"] = "iam"
+    authorization: Literal["iam", "jwt", "none"] = "iam"
+    jwt: Jwt | None = None
     endpoint: Endpoint | None = None
     fallback: Fallback | None = None
     peak: Peak | None = None
+    capture: Capture | None = None
+
+    @property
+    def stands_by(self) -> bool:
+        """Whether the champion before a version answers where that one can't."""
+        return self.fallback is not None and value_of(self.fallback, "use") == PREVIOUS_CHAMPION

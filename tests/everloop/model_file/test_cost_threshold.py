@@ -46,6 +46,7 @@ def test_without_usable_prices_it_is_refused_with_what_is_allowed(document: dict
 
 
 def test_what_is_no_document_is_refused_as_before() -> None:
+    odd: Any
     for odd in ([], None, {"serving": []}, {"serving": {"threshold": "from_costs"}, "problem": 3}):
         with pytest.raises(ValidationError):
             ModelDeclaration.model_validate(odd)

@@ -87,7 +87,7 @@ def test_two_mistakes_of_one_section_are_told_together(pair: tuple[str, str]) ->
 
 
 @pytest.mark.slow
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.sampled_from(PAIRS))
 def test_any_two_mistakes_are_told_together(pair: tuple[str, str]) -> None:
     both_are_told(pair)

@@ -29,6 +29,7 @@ def having(fallback: Any, document: dict[str, Any] | None = None) -> dict[str, A
         ({"use": "value", "value": True}, "a number, or a probability of each class"),
         ({"use": "value", "value": {"a": 1.5}}, "probabilities, each from 0 to 1"),
         ({"use": "baseline", "value": 0.2}, "no 'value' with the use baseline"),
+        ({"use": "previous_champion", "value": 0.2}, "no 'value' with the use previous_champion"),
         ({"use": "value", "value": 0.2, "after_ms": 60_000}, "less than serving.timeout_seconds"),
         ({"use": "guess"}, "serving.fallback.use"),
     ],

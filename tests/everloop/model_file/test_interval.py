@@ -11,6 +11,7 @@ from everloop.model_file import ModelDeclaration
 from everloop.model_file.exceptions import ModelFileError
 from everloop.model_file.reader import parse_model_file
 from tests.helpers.declarations import as_yaml, binary_document, declare, regression_document
+from tests.helpers.present import present
 
 
 def refusals(document: dict[str, Any]) -> list[tuple[tuple[Any, ...], Any, str]]:
@@ -27,7 +28,7 @@ def of(interval: object, **changes: Any) -> dict[str, Any]:
 
 def test_it_comes_back_from_the_json_that_functions_read() -> None:
     declaration = declare(of({"coverage": 0.9}))
-    assert declaration.problem.interval.coverage == 0.9
+    assert present(declaration.problem.interval).coverage == 0.9
     assert ModelDeclaration.model_validate_json(declaration.model_dump_json()) == declaration
     assert declare(regression_document()).problem.interval is None
 

@@ -6,7 +6,6 @@ import json
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-import duckdb
 import numpy as np
 import pandas as pd
 import pytest
@@ -86,7 +85,7 @@ def test_features_may_bear_any_word_in_every_query(names: list[str]) -> None:
     # WHEN the queries run, as Athena's text and as the local Athena reads it
     for query in (snapshot, unknown_labels_query(declaration, windows), *profiles):
         found = lake.rows(query)
-        assert len(lake.rows(parse(query, "everloop", duckdb.connect()).sql(lake.connection))) == len(found)
+        assert len(lake.rows(parse(query, "everloop", lake.connection).sql(lake.connection))) == len(found)
     # THEN they find the rows, and every feature's bins
     rows = lake.rows(snapshot)
     assert len(rows) == 30

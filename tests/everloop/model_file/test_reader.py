@@ -31,7 +31,7 @@ def only_mistake(text: str) -> Mistake:
 
 
 @pytest.mark.parametrize("document", [binary_document(), regression_document()])
-def test_a_valid_declaration_is_read(document):
+def test_a_valid_declaration_is_read(document: dict[str, Any]) -> None:
     declaration = parse_model_file(as_yaml(document))
     assert declaration.model == document["model"]
     assert [f.name for f in declaration.data.numbers] == ["distance", "wind"]
@@ -63,7 +63,7 @@ def test_a_valid_declaration_is_read(document):
         ("  email: desk@example.org", "  email: [desk]", "owner.email", "['desk']", "text"),
     ],
 )
-def test_a_mistake_names_line_found_and_allowed(before, after, path, found, allowed):
+def test_a_mistake_names_line_found_and_allowed(before: str, after: str, path: str, found: str, allowed: str) -> None:
     # GIVEN a declaration with one mistake
     text = as_yaml(binary_document())
     assert before in text
@@ -81,7 +81,7 @@ def test_a_mistake_names_line_found_and_allowed(before, after, path, found, allo
 
 
 @pytest.mark.parametrize("section", sorted(binary_document()))
-def test_a_missing_section_is_named(section):
+def test_a_missing_section_is_named(section: str) -> None:
     document = binary_document()
     del document[section]
     with pytest.raises(ModelFileError) as refused:
@@ -89,7 +89,7 @@ def test_a_missing_section_is_named(section):
     assert section in [m.path for m in refused.value.mistakes]
 
 
-def test_every_mistake_is_told_at_once():
+def test_every_mistake_is_told_at_once() -> None:
     document = binary_document(gate={"metric": "accuracy"}, training={"seed": "x"}, serving={"max_rows": 0})
     with pytest.raises(ModelFileError) as refused:
         parse_model_file(as_yaml(document))
@@ -97,13 +97,13 @@ def test_every_mistake_is_told_at_once():
 
 
 @pytest.mark.parametrize("text", ["", "[]", "a: [", "just words", "model: a\nmodel: b\n"])
-def test_what_is_no_declaration_is_refused_with_a_place(text):
+def test_what_is_no_declaration_is_refused_with_a_place(text: str) -> None:
     with pytest.raises(ModelFileError) as refused:
         parse_model_file(text, file="model.yaml")
     assert str(refused.value).startswith("model.yaml:")
 
 
-def test_a_repeated_key_is_a_mistake_at_the_second_place():
+def test_a_repeated_key_is_a_mistake_at_the_second_place() -> None:
     text = as_yaml(binary_document()) + "training:\n  seed: 8\n"
     with pytest.raises(ModelFileError) as refused:
         parse_model_file(text)

@@ -87,7 +87,7 @@ def comes_back_the_same(document: dict[str, Any]) -> bool:
 
 
 @pytest.mark.slow
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.sampled_from(DOCUMENTS), st.lists(st.tuples(st.sampled_from(PATHS), VALUES), min_size=1, max_size=2))
 def test_what_is_accepted_reads_back_the_same(document: dict[str, Any], edits: list[tuple[Path, Any]]) -> None:
     for path, value in edits:

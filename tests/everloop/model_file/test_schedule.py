@@ -144,7 +144,8 @@ def test_it_is_due_when_the_local_cloud_is(text: str, days: int) -> None:
         found = list(due(text, begin, end))
     except ScheduleError:
         return
-    expression, expected = parse(text), []
+    expression = parse(text)
+    expected: list[datetime] = []
     moment = expression.next_after(begin, begin)
     while moment is not None and moment < end and len(expected) < 100:
         expected.append(moment)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import bisect
 import json
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -52,6 +53,8 @@ from tests.helpers.requests import rows_in_body
 from tests.helpers.worst_reference import COUNT, worst_reference
 
 NOW = datetime(2013, 3, 5, 12, tzinfo=UTC)
+INSTANT = datetime(2013, 3, 5, 0, 0, 0, 1000, tzinfo=UTC)
+"""Its text is as long as an instant's can be."""
 LONGEST_NUMBER = -1.2345678901234567e-300
 ASTRAL = "\U0001f600"
 LISTING = LakeListing(date(2013, 1, 1), date(2013, 1, 1), ("a" * 72, "b" * 72), "s3://bucket/history/model=m/")
@@ -64,8 +67,10 @@ SHAPES = {
 }
 
 
-def document(numbers: int, categories: int, length: int, rows: int = 1):
-    features = [{"name": f"sensor_reading_of_machine_{i:05d}", "type": "number"} for i in range(numbers)]
+def document(numbers: int, categories: int, length: int, rows: int = 1) -> dict[str, Any]:
+    features: list[dict[str, Any]] = [
+        {"name": f"sensor_reading_of_machine_{i:05d}", "type": "number"} for i in range(numbers)
+    ]
     features += [
         {"name": f"category_of_the_machine_{i:07d}", "type": "category", "max_length": length}
         for i in range(categories)
@@ -76,7 +81,7 @@ def document(numbers: int, categories: int, length: int, rows: int = 1):
 
 
 @pytest.fixture(params=SHAPES)
-def declaration(request) -> ModelDeclaration:
+def declaration(request: pytest.FixtureRequest) -> ModelDeclaration:
     return declare(document(*SHAPES[request.param]))
 
 
@@ -91,7 +96,7 @@ def written(value: object) -> bytes:
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
 
 
-def contract_of(declaration: ModelDeclaration):
+def contract_of(declaration: ModelDeclaration) -> ServingContract:
     frame = pd.DataFrame(
         {f.name: [1.0] if f.type == "number" else ["a"] for f in declaration.data.features}, dtype=object
     )
@@ -146,7 +151,7 @@ def test_as_many_of_the_longest_rows_as_are_declared_are_taken_and_captured(shap
     rows = rows_in_body(RequestParser(contract), body)
     scores = both(np.full(len(rows), 1.2345678901234567e-300))
     # AND each is captured
-    facts = {"version": 10**9, "request_id": "r" * 64, "at": NOW, "latency_ms": 1234.5678901234567}
+    facts: dict[str, Any] = {"version": 10**9, "request_id": "r" * 64, "at": NOW, "latency_ms": 1234.5678901234567}
     records = capture_records(contract, rows, scores, **facts)
     longest = max(len(encode_record(record)) for record in records)
     assert longest <= sizes.record_bytes(declaration) <= sizes.MAX_RECORD_BYTES
@@ -210,21 +215,21 @@ def test_a_long_list_of_allowed_values_is_told_before_it_is_deployed() -> None:
 
 
 def test_the_record_of_a_training_set(declaration: ModelDeclaration) -> None:
-    number = {"missing": COUNT, **dict.fromkeys(("min", "max", "mean"), LONGEST_NUMBER)}
+    number: dict[str, object] = {"missing": COUNT, **dict.fromkeys(("min", "max", "mean"), LONGEST_NUMBER)}
     number["quartiles"] = [LONGEST_NUMBER] * 3
     uri = f"s3://{'b' * 63}/datasets/{declaration.model}/{'a' * 64}/test_features/{'e' * 80}-{'r' * 36}/"
     frequent = [[ASTRAL * LONGEST_SHOWN + "…", COUNT]] * MOST_FREQUENT
-    texts = {"missing": COUNT, "distinct": COUNT, "most_frequent": frequent}
+    texts: dict[str, object] = {"missing": COUNT, "distinct": COUNT, "most_frequent": frequent}
     snapshot = Snapshot(
         model=declaration.model,
         snapshot_hash="a" * 64,
         columns=[{"name": f.name, "type": "timestamp"} for f in declaration.data.features],
-        boundary="2013-01-01T00:00:00.000Z",
+        boundary=INSTANT,
         rows={"train": COUNT, "test": COUNT, "unlabelled": COUNT, "superseded": COUNT},
-        time_range=["2013-01-01T00:00:00.000Z"] * 2,
+        time_range=(INSTANT, INSTANT),
         label_mean={"train": LONGEST_NUMBER, "test": LONGEST_NUMBER},
         profile={f.name: number if f.type == "number" else texts for f in declaration.data.features},
-        source={"query": snapshot_query(declaration, NOW, LISTING), "as_of": "2013-01-01T00:00:00.000Z"},
+        source={"query": snapshot_query(declaration, NOW, LISTING), "as_of": INSTANT},
         parts={
             "train": uri,
             "test": uri,
@@ -233,7 +238,8 @@ def test_the_record_of_a_training_set(declaration: ModelDeclaration) -> None:
             "manifest_sha256": "a" * 64,
         },
     )
-    record = SnapshotRecord(declaration.model, "a" * 64, "s3://" + "b" * 200, NOW, snapshot.to_document())
+    document: Any = snapshot.to_document()
+    record = SnapshotRecord(declaration.model, "a" * 64, "s3://" + "b" * 200, NOW, document)
     found = item_bytes(record.to_item())
     assert found <= sizes.snapshot_record_bytes(declaration) <= 1.35 * found + 4000
 
@@ -256,7 +262,9 @@ def test_the_record_of_a_window(declaration: ModelDeclaration) -> None:
         for n in names
     ]
     cells = (COUNT,) * sizes.SCORE_BINS
-    outcomes = Outcomes(COUNT, *[LONGEST_NUMBER] * 9, ones=cells, zeros=cells)
+    sums: dict[str, Any] = {f.name: LONGEST_NUMBER for f in fields(Outcomes) if f.type == "float"}
+    assert len(sums) == 9
+    outcomes = Outcomes(COUNT, ones=cells, zeros=cells, **sums)
     counts = {name: BinCounts((COUNT,) * f.bins.size, COUNT) for name, f in reference.features.items()}
     profile = Profile(reference.bins_id, COUNT, counts, BinCounts(cells, COUNT), outcomes)
     unlabelled = Outcomes(ones=(0,) * sizes.SCORE_BINS, zeros=(0,) * sizes.SCORE_BINS)
@@ -271,7 +279,7 @@ def test_the_record_of_a_window(declaration: ModelDeclaration) -> None:
         quality=judge_quality(known, [unlabelled], trigger=None, window_days=1, minimum_rows=9, rarest_fault=0.02),
         decision=Decision(True, "drift", "normal", "quota", (Reason("drift", sentence), Reason("quota", "x" * 300))),
         not_watched={},
-        score_reference=OwnScores(COUNT, COUNT, COUNT, COUNT, *["2013-03-05T00:00:00.000Z"] * 2),
+        score_reference=OwnScores(COUNT, COUNT, COUNT, COUNT, INSTANT, INSTANT),
     )
     size = item_bytes(Window(declaration.model, NOW, window.to_document()).to_item())
     assert size <= sizes.window_record_bytes(declaration) <= 1.35 * size + 10_000
@@ -293,7 +301,7 @@ def test_the_record_of_a_window(declaration: ModelDeclaration) -> None:
         ((0, 260, 1024), ["one captured row could take", "Firehose accepts at most 1,024,000"]),
     ],
 )
-def test_too_wide_a_model_is_refused_with_the_number_and_the_limit(shape, says) -> None:
+def test_too_wide_a_model_is_refused_with_the_number_and_the_limit(shape: tuple[int, int, int], says: str) -> None:
     with pytest.raises(ModelFileError) as refused:
         parse_model_file(as_yaml(document(*shape)))
     assert {mistake.path for mistake in refused.value.mistakes} == {"data.features"}

@@ -14,6 +14,7 @@ from everloop.infra.pipeline_definition import pipeline_definition
 from everloop.model_file import worst_case
 from everloop.model_file.prices import USD_PER_HOUR
 from tests.helpers.declarations import binary_document, declare
+from tests.helpers.present import present
 
 EVENTS_OF_A_STATE = {"Task": 5, "Choice": 2, "Wait": 2}
 """Entered and exited; a task is also scheduled, started and succeeded."""
@@ -101,4 +102,4 @@ def test_the_ceiling_that_a_mistake_names_is_enough(minutes: int, instance: str,
 
 
 def _figure(text: str) -> float:
-    return float(re.search(r"at least \$([\d,.]*\d)", text)[1].replace(",", ""))
+    return float(present(re.search(r"at least \$([\d,.]*\d)", text))[1].replace(",", ""))
