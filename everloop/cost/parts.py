@@ -184,7 +184,7 @@ def _machine(resource: Resource, model: Model) -> Iterator[Use]:
 def _stream(resource: Resource, model: Model) -> Iterator[Use]:
     kind = str(resource.properties["DeliveryStreamName"]).removeprefix(f"everloop-{model.name}-")
     work = model.work
-    rows = work.traffic.predictions * (1.0 if kind == "predictions" else work.traffic.labelled)
+    rows = work.captured_rows if kind == "predictions" else work.traffic.predictions * work.traffic.labelled
     json, parquet = row_bytes(model, kind)
     billed = rows * FIREHOSE_STEP * math.ceil(json / FIREHOSE_STEP)
     yield Use("Firehose", "firehose ingestion", billed, f"{kind}: {rows:,.0f} records of {json:,.0f} bytes")

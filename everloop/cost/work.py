@@ -176,11 +176,17 @@ class Work:
     lake_looks: float = 0.0
     endpoint: EndpointWork | None = None
     drills: float = 0.0
+    captured_share: float = 1.0
 
     @property
     def kept_rows(self) -> float:
         """Rows in the lake in the last month of the traffic's months."""
-        return self.traffic.history_rows + self.traffic.predictions * self.traffic.months
+        return self.traffic.history_rows + self.captured_rows * self.traffic.months
+
+    @property
+    def captured_rows(self) -> float:
+        """Rows that come to the lake in a month."""
+        return self.traffic.predictions * self.captured_share
 
     def traced(self, invocations: float) -> float:
         """How many of a function's invocations leave a trace: the first of each second, and a share of the others."""
@@ -209,9 +215,10 @@ def work_of(declaration: ModelDeclaration, schedule: str, traffic: Traffic) -> W
     if trainings is None:
         trainings = MONTH_DAYS / retraining.schedule_days if retraining.schedule_days else 0.0
     calibrations = runs if learns else 0.0
-    drill = declaration.rollout.drill
+    drill, capture = declaration.rollout.drill, declaration.serving.capture
     return Work(
         traffic=traffic,
+        captured_share=1.0 if capture is None else capture.share,
         drills=0.0 if drill is None else sum(1 for _ in due(drill.schedule, *_A_YEAR)) / 12,
         requests=traffic.predictions / traffic.rows_per_request,
         label_requests=labels / LABELS_IN_A_REQUEST,

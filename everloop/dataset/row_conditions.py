@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from everloop.dataset import rule_words
 from everloop.dataset.lake_sql import double, quoted
-from everloop.limits import INVISIBLE_CHARACTERS, JOINERS, SELECTORS, UNUSABLE_CHARACTERS, value_range
+from everloop.limits import INVISIBLE_CHARACTERS, JOINERS, SELECTORS, UNUSABLE_CHARACTERS, LatePattern, value_range
 from everloop.problem_types import BINARY, MULTICLASS
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def _category_conditions(feature: Feature) -> Iterator[RowCondition]:
         yield RowCondition("category_not_allowed", feature.name, rule, unknown)
 
 
-def character_class(inside: re.Pattern[str] | str) -> str:
+def character_class(inside: re.Pattern[str] | LatePattern | str) -> str:
     """The inside of a class of characters with every character by its number; half characters are no text in a lake."""
     text = inside if isinstance(inside, str) else inside.pattern[1:-1]
     kept = re.sub("[\ud800-\udfff]-[\ud800-\udfff]", "", text)

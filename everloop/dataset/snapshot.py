@@ -16,10 +16,11 @@ from everloop.dataset.frame_hash import frame_sums
 from everloop.dataset.held_groups import HELD, TESTED, HeldGroups
 from everloop.dataset.held_rows import held_rows
 from everloop.dataset.lake import in_lake_order
-from everloop.dataset.set_rules import all_unlearned, class_violations, none_held
+from everloop.dataset.set_rules import all_held_out, all_unlearned, class_violations, none_held, none_standing
 from everloop.dataset.snapshot_facts import Snapshot
 from everloop.dataset.snapshot_profile import LONGEST_SHOWN, MOST_FREQUENT
 from everloop.dataset.splits import TimeSplit, time_split
+from everloop.dataset.standing import Standing
 from everloop.dataset.stratified import STRATIFIED, class_names, test_days_of
 from everloop.documents.snapshot import ColumnDocument
 from everloop.instants import format_instant
@@ -39,11 +40,14 @@ class SnapshotParts:
     ----------
     train, test : pandas.DataFrame
         Columns ``key``, ``time``, ``label``, features.
+    standing : pandas.DataFrame or None
+        The same of the rows of the standing set; None where none is asked for.
     """
 
     snapshot: Snapshot
     train: pd.DataFrame
     test: pd.DataFrame
+    standing: pd.DataFrame | None = None
 
     @property
     def test_features(self) -> pd.DataFrame:
@@ -51,7 +55,14 @@ class SnapshotParts:
         return self.test.drop(columns="label")
 
 
-def build_snapshot(frame: pd.DataFrame, declaration: ModelDeclaration, *, query: str, as_of: datetime) -> SnapshotParts:
+def build_snapshot(
+    frame: pd.DataFrame,
+    declaration: ModelDeclaration,
+    *,
+    query: str,
+    as_of: datetime,
+    standing: Standing | None = None,
+) -> SnapshotParts:
     """Check, split and name a training set.
 
     Parameters
@@ -59,13 +70,16 @@ def build_snapshot(frame: pd.DataFrame, declaration: ModelDeclaration, *, query:
     frame : pandas.DataFrame
         What the snapshot query gave: lake columns, in any order, and how many rows each one superseded. Rows
         without a label are counted and left out: nobody knows what became of them.
+    standing : Standing, optional
+        What is left out of the rows to train on. Where its period was chosen before, the rows of ``frame`` in it are
+        not told: what counts are those that were put aside then.
 
     Raises
     ------
     ContractViolationError
         When the labelled rows break the data contract, or those to train on are all of one class or value.
     SplitError
-        When a part would be empty.
+        When a part would be empty, or the standing set that is chosen here.
     """
     superseded = int(frame[SUPERSEDED].sum()) if SUPERSEDED in frame.columns else 0
     frame = frame.drop(columns=SUPERSEDED, errors="ignore")
@@ -81,6 +95,22 @@ def build_snapshot(frame: pd.DataFrame, declaration: ModelDeclaration, *, query:
         split = replace(split, train=split.train & ~apart)
         if not split.train.any():
             raise all_unlearned(held_groups)
+    boundary = _instant(split.boundary)
+    period = None if standing is None else standing.period(boundary)
+    aside = np.zeros(len(rows), dtype=bool)
+    if standing is not None and period is not None:
+        after, until = (np.datetime64(at.replace(tzinfo=None), "ms") for at in (period.after, period.until))
+        times = rows["time"].to_numpy()
+        inside = (times > after) & (times <= until)
+        # A test part as of an earlier instant may reach into the period: its rows are not learned from either.
+        aside = inside & ~split.test
+        if standing.chosen is None and not aside.any():
+            raise none_standing(str(period), standing.days)
+        split = replace(split, train=split.train & ~inside)
+        if not split.train.any():
+            raise all_held_out(str(period), standing.days, int(aside.sum()))
+        if held:
+            held[HELD] = int((apart & ~split.test & ~inside).sum())
     to_learn = rows["label"].to_numpy()[split.train]
     if declaration.problem.type == MULTICLASS:
         alike = class_violations(declaration, class_rows(to_learn, declaration), "rows to train on")
@@ -89,7 +119,6 @@ def build_snapshot(frame: pd.DataFrame, declaration: ModelDeclaration, *, query:
         alike = labels_alike(to_learn, "rows to train on", classification=classification)
     if alike:
         raise ContractViolationError(f"the training set of {declaration.model}", alike)
-    boundary = _instant(split.boundary)
     columns: list[ColumnDocument] = [
         {"name": str(name), "type": _TYPES[rows[name].dtype.kind]} for name in rows.columns
     ]
@@ -98,6 +127,7 @@ def build_snapshot(frame: pd.DataFrame, declaration: ModelDeclaration, *, query:
         "model": declaration.model,
         "columns": columns,
         "boundary": format_instant(boundary),
+        **({} if period is None else {"standing": str(period)}),
         **({} if held_groups is None else {"held_groups": held_groups.as_dict()}),
     }
     snapshot = Snapshot(
@@ -110,6 +140,7 @@ def build_snapshot(frame: pd.DataFrame, declaration: ModelDeclaration, *, query:
             "test": int(split.test.sum()),
             "unlabelled": len(frame) - len(labelled),
             "superseded": superseded,
+            **({} if period is None else {"standing": int(aside.sum())}),
             **held,
         },
         time_range=(_instant(rows["time"].iloc[0]), _instant(rows["time"].iloc[-1])),
@@ -117,9 +148,11 @@ def build_snapshot(frame: pd.DataFrame, declaration: ModelDeclaration, *, query:
         class_rows=_class_rows(rows, split, declaration),
         profile={f.name: _profile(rows[f.name]) for f in declaration.data.features},
         source={"query": query, "as_of": as_of},
+        standing=period,
         held_groups=None if held_groups is None else held_groups.as_dict(),
     )
-    return SnapshotParts(snapshot, rows[split.train].reset_index(drop=True), rows[split.test].reset_index(drop=True))
+    train, test, put_aside = (rows[chosen].reset_index(drop=True) for chosen in (split.train, split.test, aside))
+    return SnapshotParts(snapshot, train, test, None if period is None else put_aside)
 
 
 def _test_days(rows: pd.DataFrame, declaration: ModelDeclaration) -> int:

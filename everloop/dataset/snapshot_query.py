@@ -54,6 +54,12 @@ def learning_from(declaration: ModelDeclaration, days: int | None) -> ModelDecla
     )
 
 
+def captures_masked(declaration: ModelDeclaration) -> bool:
+    """Whether captured rows lack features that were asked with: then they are no rows to learn from."""
+    capture = declaration.serving.capture
+    return capture is not None and bool(capture.mask)
+
+
 def snapshot_query(declaration: ModelDeclaration, as_of: datetime, listing: LakeListing) -> str:
     """The query of a training set made at ``as_of``.
 
@@ -69,6 +75,7 @@ def snapshot_query(declaration: ModelDeclaration, as_of: datetime, listing: Lake
       nobody could have known in time.
     - The row that counts bears the time at which its key first had its features. The others of its key with other
       features are superseded: they are left out, and counted.
+    - Where captured rows have masked features, only history counts.
     - Labels that arrived for different predictions of one key and differ contradict each other, and so do rows of one
       import. Nothing tells which is right: they stay apart, for the uniqueness check to find. A later label by key
       settles it.
@@ -86,6 +93,8 @@ def snapshot_query(declaration: ModelDeclaration, as_of: datetime, listing: Lake
     nothing_yet = as_of.astimezone(UTC).date()
     predicted = partitions(window.oldest, window.newest, first=listing.first_predictions or nothing_yet)
     told = partitions(window.oldest, as_of, first=listing.first_labels or nothing_yet)
+    if captures_masked(declaration):
+        predicted = f"1 = 0 AND {predicted}"
     # A feature's name has at least two characters and begins with a letter: names of one letter, or that begin with
     # an underscore, are the query's own. Of a row, o counts its other imports, f is when its first label arrived, a
     # whether one has, k when the first one of its key did, d whether those of its key contradict each other, h

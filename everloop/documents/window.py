@@ -161,6 +161,11 @@ class WindowRecord:
         The older version to bring back, where that was decided.
     update : str
         How a training is to learn, where one was decided.
+    answered_rows : int or None
+        How many rows were answered by estimate, where ``rows`` are a sample of them; None where they are all.
+    share_changed : bool
+        Whether the share that is captured changed within the window, so that ``profile`` shows one part of it more than
+        another. No drift is judged by it.
     """
 
     model: str
@@ -196,6 +201,8 @@ class WindowRecord:
     money: WindowMoneyDocument | None = field(default=None, metadata=ADDED)
     restore: int | None = field(default=None, metadata=ADDED)
     update: UpdateMode = field(default="full", metadata=ADDED)
+    answered_rows: int | None = field(default=None, metadata=ADDED)
+    share_changed: bool = field(default=False, metadata=ADDED)
 
     def to_document(self) -> JsonObject:
         """The record as JSON values."""

@@ -121,7 +121,7 @@ def number_bins(values: np.ndarray, wanted: int) -> NumberBins:
     return NumberBins(tuple(edges))
 
 
-def category_bins(values: Sequence[str]) -> CategoryBins:
+def category_bins(values: np.ndarray | Sequence[str]) -> CategoryBins:
     """The most frequent categories; of equally frequent ones the first in order."""
     found, sizes = np.unique(np.asarray(values, dtype=str), return_counts=True)
     ranked = sorted((-size, name) for name, size in zip(found.tolist(), sizes.tolist(), strict=True) if name)

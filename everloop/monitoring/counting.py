@@ -16,7 +16,7 @@ CLIP = float(np.finfo(np.float64).eps)
 """Probabilities are held this far from 0 and 1, as the evaluation does."""
 
 
-def bin_indices(bins: Bins, values: np.ndarray | Sequence[str]) -> np.ndarray:
+def bin_indices(bins: Bins, values: np.ndarray | Sequence[str | None]) -> np.ndarray:
     """The bin of each value; ``MISSING`` for NaN, None and the empty text."""
     if isinstance(bins, NumberBins):
         numbers = np.asarray(values, dtype=np.float64)
@@ -150,7 +150,7 @@ def _bin_counts(cells: Sequence[int]) -> BinCounts:
     return BinCounts(tuple(cells[1:]), cells[0])
 
 
-def _category_indices(bins: CategoryBins, values: Sequence[str] | np.ndarray) -> np.ndarray:
+def _category_indices(bins: CategoryBins, values: Sequence[str | None] | np.ndarray) -> np.ndarray:
     place = {category: index for index, category in enumerate(bins.categories)}
     other = len(bins.categories)
     indices = (MISSING if v is None or v == "" else place.get(v, other) for v in values)

@@ -111,6 +111,8 @@ def own_scores(
         if record.version != version or record.end >= before or record.end - record.start != length:
             continue
         profile = Profile.from_dict(record.profile)
+        if record.share_changed:  # one part of the window counts more than another
+            continue
         if not profile.rows or profile.score.rows != profile.rows:
             continue
         taken.append((record, profile.score))

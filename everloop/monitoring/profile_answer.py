@@ -9,6 +9,7 @@ from everloop.dataset.exceptions import QueryFailedError
 from everloop.monitoring.profile import DECISION_SUMS, OUTCOME_SUMS, BinCounts, Decisions, Outcomes, Profile
 from everloop.monitoring.profile_query import LABELS, TOTAL, UNKNOWN, all_bins, part_of
 from everloop.monitoring.reference import SCORE, Reference
+from everloop.prediction_ids import ALL
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,34 @@ class LabelCounts:
 
 
 @dataclass(frozen=True)
+class Sampled:
+    """Of how many answered rows a window's captured ones are a sample.
+
+    Attributes
+    ----------
+    answered : float or None
+        The estimate: each captured row stands for the inverse of the share that was captured when it was. None where
+        it is not known.
+    least, most : float
+        The smallest and the largest share of the window.
+    """
+
+    answered: float | None = None
+    least: float = ALL
+    most: float = ALL
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every row was captured."""
+        return self.least >= ALL
+
+    @property
+    def is_even(self) -> bool:
+        """Whether each answered row was as likely as any other to be captured."""
+        return self.least == self.most
+
+
+@dataclass(frozen=True)
 class Counted:
     """The answer of the query.
 
@@ -42,6 +71,8 @@ class Counted:
         in the labelled window.
     labelled_rows : int
         Rows of the labelled window with a label, whoever answered them.
+    sampled : Sampled
+        What share of the answered rows the window's are.
     beyond : int
         The champion's among them that are left out of ``outcomes``, because their label or answer lies beyond
         :data:`everloop.limits.LARGEST_VALUE`.
@@ -51,6 +82,7 @@ class Counted:
     labelled_rows: int
     labels: LabelCounts
     beyond: int = 0
+    sampled: Sampled = Sampled()
 
 
 def read_counts(rows: Iterable[Mapping[str, str | None]], reference: Reference, *, classification: bool) -> Counted:
@@ -109,7 +141,9 @@ def read_counts(rows: Iterable[Mapping[str, str | None]], reference: Reference, 
         score=counts[SCORE],
         outcomes=outcomes,
     )
-    return Counted(profile, _whole(total.get("labelled")), labels, _whole(total.get("beyond")))
+    shares = [float(total.get(name) or ALL) for name in ("least_share", "most_share")]
+    sampled = Sampled(float(total.get("answered") or 0), *shares)
+    return Counted(profile, _whole(total.get("labelled")), labels, _whole(total.get("beyond")), sampled)
 
 
 def read_unknown(rows: Iterable[Mapping[str, str | None]]) -> int:

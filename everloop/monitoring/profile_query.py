@@ -24,6 +24,7 @@ from everloop.monitoring.bins import Bins, CategoryBins
 from everloop.monitoring.exceptions import ReferenceUnusableError
 from everloop.monitoring.profile import DECISION_SUMS, OUTCOME_SUMS
 from everloop.monitoring.reference import SCORE, Reference
+from everloop.prediction_ids import captured_condition
 from everloop.problem_types import BINARY, REGRESSION
 
 if TYPE_CHECKING:
@@ -110,7 +111,8 @@ def profile_query(
     {_scale(classification)}
   FROM joined
 ), rated AS (
-  SELECT w, w * "_own" AS o, CASE WHEN l = 1 AND y IS NOT NULL THEN 1 ELSE 0 END AS k, t,
+  SELECT w, w * "_own" AS o, CASE WHEN w = 1 THEN "_share" END AS "_share",
+    CASE WHEN l = 1 AND y IS NOT NULL THEN 1 ELSE 0 END AS k, t,
     CASE WHEN l = 1 AND "_own" = 1 AND y IS NOT NULL AND t = 0E0 THEN 1 ELSE 0 END AS x,
     {_terms(declaration.gate.metric, len(classes))},
     {_decisions(declaration)},
@@ -121,21 +123,24 @@ def profile_query(
 ), counted AS (
   SELECT {_part([TOTAL, *map(part_of, bins)])}, bin, sum(w) AS n, sum(o) AS n_own, sum(k) AS labelled,
     sum(t) AS outcomes, sum(x) AS beyond,
-    {", ".join(f'coalesce(sum("_{name}"), 0E0) AS {name}' for name in ALL_SUMS)}
+    {", ".join(f'coalesce(sum("_{name}"), 0E0) AS {name}' for name in ALL_SUMS)},
+    sum(1E0 / "_share") AS answered, min("_share") AS least_share, max("_share") AS most_share
   FROM rated CROSS JOIN UNNEST(b) WITH ORDINALITY AS u (bin, i)
   GROUP BY i, bin
 ), label_counts AS (
   SELECT count(*) AS arrived,
     coalesce(sum(CASE WHEN a.previous <> a."label" THEN 1 ELSE 0 END), 0) AS corrections,
-    coalesce(sum(CASE WHEN c."prediction_id" IS NULL AND k."key" IS NULL THEN 1 ELSE 0 END), 0) AS unmatched
+    coalesce(sum(CASE WHEN c."prediction_id" IS NULL AND k."key" IS NULL
+      AND {captured_condition('a."prediction_id"')} THEN 1 ELSE 0 END), 0) AS unmatched
   FROM arrived a
   LEFT JOIN (SELECT "prediction_id" FROM captured WHERE "_copy" = 1) c ON c."prediction_id" = a."prediction_id"
   LEFT JOIN (SELECT DISTINCT "key" FROM captured) k ON k."key" = a."key" AND a."prediction_id" IS NULL
   WHERE a."time" > {timestamp(_labels_from(windows))}
 )
-SELECT part, bin, n, n_own, labelled, outcomes, beyond, {", ".join(ALL_SUMS)} FROM counted
+SELECT part, bin, n, n_own, labelled, outcomes, beyond, {", ".join(ALL_SUMS)}, answered, least_share, most_share
+FROM counted
 UNION ALL
-SELECT '{LABELS}', 0, arrived, corrections, unmatched, 0E0, 0, {", ".join("0E0" for _ in ALL_SUMS)}
+SELECT '{LABELS}', 0, arrived, corrections, unmatched, 0E0, 0, {", ".join("0E0" for _ in ALL_SUMS)}, 0E0, 1E0, 1E0
 FROM label_counts"""
 
 
@@ -149,7 +154,7 @@ def joined_rows(
 
     Its columns: ``s`` the served score and ``"_raw"`` what the model said (rows captured before both were kept have one
     score), ``y`` the label that arrived last, ``w`` and ``l`` whether the row is in the window and in the labelled one,
-    ``"_own"`` whether ``version`` answered it.
+    ``"_own"`` whether ``version`` answered it, ``"_share"`` of how many rows it is one that was captured.
 
     Parameters
     ----------
@@ -173,6 +178,7 @@ def joined_rows(
     CASE WHEN ({label}) IS NULL THEN NULL WHEN ({label}) = c."_answered" THEN 1E0 ELSE 0E0 END AS y"""
     return f"""WITH captured AS (
   SELECT "prediction_id", "key", "time", "version", {score} AS s, {raw} AS "_raw", {columns}
+    coalesce("capture_share", 1E0) AS "_share",
     row_number() OVER (PARTITION BY "prediction_id" ORDER BY "time") AS "_copy"
   FROM "{declaration.model}_predictions"
   WHERE {partitions(begin, windows.as_of)}
@@ -233,7 +239,8 @@ def unknown_labels_query(declaration: ModelDeclaration, windows: Windows) -> str
     """The query that counts the labels which name nothing there is, of those that arrived in the last window's length.
 
     The profile query looks no further back than its windows. Only where that leaves labels over is it worth reading
-    weeks of names for them, and those of history. Its answer is what
+    weeks of names for them, and those of history. A label by key may be of a row that was left out of a sample, which
+    nothing tells: where a share of the rows was captured, only labels that name a prediction count. Its answer is what
     :func:`everloop.monitoring.profile_answer.read_unknown` takes.
     """
     lag = timedelta(hours=declaration.data.label_lag_hours)
@@ -259,7 +266,8 @@ SELECT count(*) AS {UNKNOWN}
 FROM arrived a
 LEFT JOIN asked p ON p."prediction_id" = a."prediction_id"
 LEFT JOIN named_keys k ON k."key" = a."key"
-WHERE p."prediction_id" IS NULL AND k."key" IS NULL"""
+WHERE p."prediction_id" IS NULL AND k."key" IS NULL AND {captured_condition('a."prediction_id"')}
+  AND (a."prediction_id" IS NOT NULL OR (SELECT count(*) FROM {asked} AND "capture_share" < 1E0) = 0)"""
 
 
 def all_bins(reference: Reference) -> dict[str, Bins]:

@@ -16,7 +16,7 @@ from everloop.monitoring.fairness_query import Comparison, fairness_query, read_
 from everloop.monitoring.interval_query import interval_query, read_spread
 from everloop.monitoring.money import window_money
 from everloop.monitoring.own_scores import OwnScores, own_scores
-from everloop.monitoring.profile_answer import Counted, read_counts, read_unknown
+from everloop.monitoring.profile_answer import Counted, Sampled, read_counts, read_unknown
 from everloop.monitoring.profile_queries import profile_queries
 from everloop.monitoring.profile_query import Windows, unknown_labels_query
 from everloop.monitoring.quality import QualityReport, judge_quality
@@ -239,6 +239,8 @@ def judge(declaration: ModelDeclaration, windows: Windows, scene: Scene, counts:
         policy,
         score_windows=collected.windows_after([windows.end, *(w.end for w in chain)]) if collected else None,
     )
+    if not counted.sampled.is_even:
+        drift = DriftReport(False, drift.rows, reason=_uneven(counted.sampled))
     outcomes = [counted.profile.outcomes, *(w.profile.outcomes for w in earlier)]
     quality = judge_quality(
         reference,
@@ -264,6 +266,13 @@ def judge(declaration: ModelDeclaration, windows: Windows, scene: Scene, counts:
         recalibration=recalibration,
         investment=None if weighed is None else weighed.document,
         money=window_money(declaration, outcomes),
+    )
+
+
+def _uneven(sampled: Sampled) -> str:
+    return (
+        f"the share of captured rows changed in the window, from {sampled.least:g} to {sampled.most:g} or back"
+        " (serving.capture.share), so one part of it counts more than another; the next whole window is judged"
     )
 
 

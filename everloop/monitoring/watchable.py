@@ -35,6 +35,8 @@ class Watchable:
 def watchable(reference: Reference, declaration: ModelDeclaration) -> Watchable:
     """The part of a champion's reference that the declared tables have columns for."""
     declared = {f.name: f.type for f in declaration.data.features}
+    capture = declaration.serving.capture
+    masked = frozenset(() if capture is None else capture.mask)
     left_out: dict[str, str] = {}
     for name, feature in reference.features.items():
         kind = "category" if isinstance(feature.bins, CategoryBins) else "number"
@@ -42,6 +44,8 @@ def watchable(reference: Reference, declaration: ModelDeclaration) -> Watchable:
             left_out[name] = "no longer declared"
         elif declared[name] != kind:
             left_out[name] = f"declared as a {declared[name]} now, and the champion knows it as a {kind}"
+        elif name in masked:
+            left_out[name] = "masked in captured rows (serving.capture.mask)"
     watched = part_of_reference(reference, [n for n in reference.features if n not in left_out])
     new = {n: "declared after the champion was trained" for n in declared if n not in reference.features}
     scores = {SCORE: reference.score_unjudged} if reference.score_unjudged else {}

@@ -37,7 +37,8 @@ def watched_before(
 ) -> list[Watched]:
     """The earlier windows in which this champion was watched over the same bins, newest first.
 
-    Each has the profile of the features in ``watched``. A window that lacks one of them is none of these.
+    Each has the profile of the features in ``watched``. A window that lacks one of them is none of these, nor is one
+    in which the share of captured rows changed.
 
     Parameters
     ----------
@@ -64,7 +65,7 @@ def watched_before(
             record.labelled_rows,
         )
         for record in records
-        if record.version == version and record.end < before and same_bins(record.profile)
+        if record.version == version and record.end < before and not record.share_changed and same_bins(record.profile)
     ]
     return sorted(found, key=lambda w: w.end, reverse=True)
 
@@ -95,6 +96,7 @@ def window_record(
     money: WindowMoneyDocument | None = None,
 ) -> WindowRecord:
     """The record of a window that was judged."""
+    sampled = counted.sampled
     return WindowRecord(
         model=model,
         scheduled_at=windows.as_of,
@@ -129,6 +131,8 @@ def window_record(
         restore=decision.restore,
         update=decision.update,
         profile=counted.profile.as_dict(),
+        answered_rows=None if sampled.is_whole or sampled.answered is None else round(sampled.answered),
+        share_changed=not sampled.is_even,
     )
 
 

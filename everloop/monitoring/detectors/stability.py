@@ -2,7 +2,7 @@
 
 The effect is the stability index. The p-value is the larger of two tests': the latest days are further from the
 reference than spans of as many days naturally are, by an F test of the squared distance over its mean between the days
-of the reference; and further than the sampling of rows explains, by a likelihood ratio test.
+of the reference; and further than the sampling of rows explains, by tests of the counts.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ FEWEST_OF_A_CATEGORY = 10
 
 
 class StabilityDetector:
-    """The stability index, with an F test and a likelihood ratio test."""
+    """The stability index, with an F test and tests of the counts."""
 
     def judge(
         self, feature: FeatureReference, windows: Sequence[BinCounts], *, window_days: int, minimum_rows: int

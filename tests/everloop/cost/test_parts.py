@@ -246,9 +246,9 @@ def test_training_sets_are_kept_and_archived_after_three_months() -> None:
         return (usd(found, "S3", "s3 storage") or 0.0) - history, usd(found, "S3", "s3 archive") or 0.0
 
     each, days = 2 * set_bytes / 1024**3, 365 / 12
-    assert kept(1) == (pytest.approx(each * 0.023), 0.0)
+    assert kept(1) == pytest.approx((each * 0.023, 0.0))
     recent = 90 / days
-    assert kept(12) == (pytest.approx(each * recent * 0.023), pytest.approx(each * (12 - recent) * 0.004))
+    assert kept(12) == pytest.approx((each * recent * 0.023, each * (12 - recent) * 0.004))
 
 
 def test_a_price_that_is_unknown_is_told_and_no_part_of_the_sum() -> None:

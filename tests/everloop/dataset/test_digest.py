@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -19,7 +21,7 @@ def table(texts: list[str | None], numbers: list[float]) -> pd.DataFrame:
     )
 
 
-def sha256(*columns: list) -> str:
+def sha256(*columns: list[Any]) -> str:
     return table_sha256(table(*columns), header={})
 
 
@@ -52,8 +54,8 @@ ROWS = st.lists(st.tuples(st.none() | st.text(st.characters(exclude_categories=[
 
 @pytest.mark.slow
 @given(ROWS, ROWS)
-def test_equal_rows_and_only_equal_rows_have_one_hash(first: list, second: list) -> None:
-    def canonical(rows: list) -> list:
+def test_equal_rows_and_only_equal_rows_have_one_hash(first: list[Any], second: list[Any]) -> None:
+    def canonical(rows: list[Any]) -> list[Any]:
         return [(text, "nan" if number != number else number) for text, number in rows]
 
     alike = canonical(first) == canonical(second)

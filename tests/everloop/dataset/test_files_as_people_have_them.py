@@ -468,7 +468,7 @@ CELL = st.text(max_size=6) | st.sampled_from(
 
 
 @pytest.mark.slow
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(
     st.one_of(
         st.binary(max_size=300),
@@ -499,7 +499,7 @@ def test_no_bytes_make_a_traceback(data: bytes, name: str, said: dict[str, Any])
 
 
 @pytest.mark.slow
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(st.data())
 def test_no_damaged_parquet_makes_a_traceback(data: st.DataObject) -> None:
     whole = bytearray(PARQUET)
@@ -513,7 +513,8 @@ def test_no_damaged_parquet_makes_a_traceback(data: st.DataObject) -> None:
 def _parquet_bytes() -> bytes:
     sink = pyarrow.BufferOutputStream()
     pyarrow.parquet.write_table(pyarrow.Table.from_pandas(history_table(5), preserve_index=False), sink)
-    return sink.getvalue().to_pybytes()
+    content: bytes = sink.getvalue().to_pybytes()
+    return content
 
 
 PARQUET = _parquet_bytes()
@@ -539,7 +540,7 @@ ANY_ARRAY = st.one_of(
 
 
 @pytest.mark.slow
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(st.sampled_from(NAMES), ANY_ARRAY, st.sampled_from([{}, {"time_unit": "s"}, {"time_zone": "Europe/Berlin"}]))
 def test_no_type_of_parquet_makes_a_traceback(
     name: str, typed: tuple[pyarrow.DataType, Any], said: dict[str, Any]

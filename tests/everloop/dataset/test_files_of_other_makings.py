@@ -412,7 +412,7 @@ def test_cells_of_several_values_are_refused_by_their_column(tmp_path: Path, arr
 FRAMES: list[tuple[Callable[[pd.DataFrame], pd.DataFrame], list[Any]]] = [
     (lambda f: f.set_index("order_id"), ["DE", "FR", "DE"]),
     (lambda f: f.set_index(["order_id", "country"]), ["DE", "FR", "DE"]),
-    (lambda f: f.set_index([[1, 2, 3], [4, 5, 6]]), ["DE", "FR", "DE"]),
+    (lambda f: f.set_index([np.array([1, 2, 3]), np.array([4, 5, 6])]), ["DE", "FR", "DE"]),
     (lambda f: f.assign(country=pd.Categorical(["a", None, "a"], categories=["a", "b"])), ["a", None, "a"]),
     (lambda f: f.assign(country=f["country"].astype("string[pyarrow]")), ["DE", "FR", "DE"]),
     (lambda f: f.assign(express=pd.array([True, None, False], "boolean")), ["DE", "FR", "DE"]),

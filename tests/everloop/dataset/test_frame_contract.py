@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from datetime import UTC, timedelta
 from typing import Any
 
@@ -107,7 +108,7 @@ def test_values_are_a_rule_where_unseen_ones_are_refused() -> None:
 
 def test_limits_of_a_regression_target_are_a_rule() -> None:
     document = regression_document(data={"target_min": 0, "target_max": 600})
-    table = history_table(4).rename(columns={"late": "delay"}).assign(delay=[-1.0, 0.0, 600.0, None])
+    table = history_table(4).rename(columns={"late": "delay"}).assign(delay=[-1.0, 0.0, 600.0, math.nan])
     result = check_history(table, declare(document), AS_OF)
     assert [r.row for r in result.refused] == [1]
     assert result.unlabelled == 1

@@ -47,7 +47,7 @@ def held(share: float) -> HeldGroups:
 @pytest.fixture(scope="module")
 def athena() -> Iterator[FakeAthena]:
     athena = FakeAthena(s3=None)
-    athena.fill("frozen", ROWS.assign(**{SUPERSEDED: 0, "u": PLACE.attempt}))
+    athena.fill("frozen", ROWS.assign(**{SUPERSEDED: 0}, u=PLACE.attempt))
     yield athena
     athena.connection.close()
 
@@ -92,6 +92,8 @@ def test_days_that_stand_aside_are_apart_from_held_out_groups(athena: FakeAthena
     found = made(athena, declaration(), Standing(2))
     assert found.rows["train"] + found.rows[HELD] + found.rows["test"] + found.rows["standing"] == 240
     assert found.rows["standing"] == 48
+    table = build_snapshot(ROWS, declaration(), query="SELECT 1", as_of=AS_OF, standing=Standing(2))
+    assert (table.snapshot.snapshot_hash, table.snapshot.rows) == (found.snapshot_hash, found.rows)
 
 
 def test_a_larger_share_holds_out_the_same_groups_and_more() -> None:
@@ -127,7 +129,7 @@ def test_a_set_that_can_t_be_taken_apart_is_refused(lacking: bool, told: str) ->
     with pytest.raises(SplitError, match=told):
         build_snapshot(rows, declaration(), query="SELECT 1", as_of=AS_OF)
     athena = FakeAthena(s3=None)
-    athena.fill("frozen", rows.assign(**{SUPERSEDED: 0, "u": PLACE.attempt}))
+    athena.fill("frozen", rows.assign(**{SUPERSEDED: 0}, u=PLACE.attempt))
     with pytest.raises(SplitError, match=told):
         made(athena, declaration())
     athena.connection.close()

@@ -7,6 +7,7 @@ import tracemalloc
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pyarrow
@@ -164,7 +165,8 @@ def test_parquet_groups_cost_in_proportion(tmp_path: Path) -> None:
 
 
 def test_nesting_in_parquet_is_refused_in_a_sentence(tmp_path: Path) -> None:
-    kind, value = pyarrow.int64(), 1
+    kind: Any = pyarrow.int64()
+    value: Any = 1
     for _ in range(200):
         kind, value = pyarrow.list_(kind), [value]
     pyarrow.parquet.write_table(pyarrow.table({"x": pyarrow.array([value], kind)}), tmp_path / "rows.parquet")

@@ -94,7 +94,7 @@ def test_what_is_no_parquet_file_is_refused(content: bytes) -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(place=st.integers(0, 10_000), byte=st.integers(0, 255), cut=st.integers(0, 400))
 def test_a_damaged_footer_is_refused_or_read_and_never_hangs(place: int, byte: int, cut: int) -> None:
     content = bytearray(WHOLE)

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pandas as pd
@@ -9,6 +9,7 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 from moto import mock_aws
+from moto.s3.models import s3_backends
 
 from everloop.dataset.changes import RecordedColumn
 from everloop.dataset.lake import history_bytes, parquet_bytes, to_lake_frame
@@ -16,7 +17,7 @@ from everloop.dataset.lake_listing import list_lake
 from everloop.dataset.parquet_footer import TAIL_BYTES
 from everloop.dataset.recorded_columns import MOST_CAPTURED, MOST_ENDS, MOST_OBJECTS, recorded_columns
 from everloop.lake_tables import KEY_OF_ROWS, TARGET_OF_ROWS
-from tests.fakes.aws import aws_client
+from tests.fakes.aws import ACCOUNT, aws_client
 from tests.helpers.declarations import binary_document, declare
 from tests.helpers.rows import history_table
 
@@ -29,7 +30,8 @@ class Reads:
     """S3, which counts the bytes that are read."""
 
     def __init__(self, client: Any) -> None:
-        self.client, self.bytes, self.keys = client, 0, []
+        self.client, self.bytes = client, 0
+        self.keys: list[str] = []
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.client, name)
@@ -50,9 +52,15 @@ def s3() -> Iterator[Reads]:
 
 
 def put(s3: Reads, key: str, **columns: list[Any]) -> None:
-    types = {str: object, float: "float64"}
+    types: dict[type, Any] = {str: object, float: "float64"}
     frame = pd.DataFrame({n: pd.Series(v, dtype=types[type(v[0])]) for n, v in columns.items()})
     s3.client.put_object(Bucket="lake", Key=key, Body=parquet_bytes(frame))
+
+
+def put_many(keys: Iterable[str]) -> None:
+    """Objects that are no Parquet, past the client: most of a call is what it takes to ask."""
+    for key in keys:
+        s3_backends[ACCOUNT]["aws"].put_object("lake", key, b"x")
 
 
 def found(s3: Reads) -> dict[str, list[RecordedColumn]]:
@@ -103,9 +111,7 @@ def test_a_type_that_was_deployed_and_put_back_is_found_in_between(s3: Reads, ch
 @pytest.mark.slow
 def test_of_very_many_captured_objects_the_ends_of_dates_and_the_newest_are_read(s3: Reads) -> None:
     dates = [f"2013-{month:02}-{day:02}" for month in range(1, 8) for day in range(1, 29)]
-    for date in dates:
-        for key in "abcd":
-            s3.client.put_object(Bucket="lake", Key=f"{CAPTURED}{date}/{key}", Body=b"x")
+    put_many(f"{CAPTURED}{date}/{key}" for date in dates for key in "abcd")
     found(s3)
     read = {key.removeprefix(CAPTURED) for key in s3.keys}
     assert len(read) == MOST_CAPTURED
@@ -139,7 +145,6 @@ def test_a_column_of_nulls_has_no_type(s3: Reads) -> None:
 
 @pytest.mark.slow
 def test_of_very_many_imports_the_oldest_and_the_newest_are_read(s3: Reads) -> None:
-    for index in range(MOST_OBJECTS + 20):
-        s3.client.put_object(Bucket="lake", Key=f"{HISTORY}{index:04}.parquet", Body=b"x")
+    put_many(f"{HISTORY}{index:04}.parquet" for index in range(MOST_OBJECTS + 20))
     found(s3)
     assert len(set(s3.keys)) == MOST_OBJECTS

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,6 +21,7 @@ from everloop.dataset.parquet_footer import read_footer
 from everloop.dataset.snapshot import build_snapshot
 from everloop.dataset.snapshot_making import check, describe, look_for_leakage
 from everloop.lake_tables import CLASSES_OF_ROWS
+from everloop.model_file import ModelDeclaration
 from tests.everloop.dataset.test_snapshot_making import AS_OF, PLACE, Engine
 from tests.helpers.artifacts import small_contract
 from tests.helpers.declarations import CLASSES, declare, multiclass_document
@@ -28,14 +31,14 @@ START = datetime(2013, 1, 1)
 COLUMNS = ["train_id", "departure", "distance", "wind", "line", "operator"]
 
 
-def declaration(**changes):
+def declaration(**changes: Any) -> ModelDeclaration:
     return declare(multiclass_document(**changes))
 
 
 def written(path: Path, labels: list[object]) -> Path:
     times = [f"2013-01-{1 + i:02d}T10:00:00Z" for i in range(len(labels))]
     frame = pd.DataFrame([[f"t{i}", t, 1, 2, "north", "a"] for i, t in enumerate(times)], columns=COLUMNS)
-    frame.assign(late=labels).to_csv(path, index=False)
+    frame.assign(late=pd.Series(labels, dtype=object)).to_csv(path, index=False)
     return path
 
 
@@ -93,7 +96,7 @@ def rows(labels: np.ndarray) -> pd.DataFrame:
 
 
 @pytest.fixture(scope="module")
-def engine():
+def engine() -> Iterator[Engine]:
     made = Engine()
     yield made
     made.athena.connection.close()

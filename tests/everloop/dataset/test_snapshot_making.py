@@ -29,7 +29,7 @@ from everloop.dataset.snapshot_making import check, content_query, describe
 from everloop.lake_tables import SUPERSEDED
 from tests.fakes.athena import FakeAthena
 from tests.helpers.declarations import binary_document, declare
-from tests.helpers.rows import lake_table
+from tests.helpers.rows import each_row, lake_table
 
 AS_OF = datetime(2013, 2, 1, tzinfo=UTC)
 PLACE = Place("lake", "late_train", "train-1-one")
@@ -153,7 +153,7 @@ def test_counts_ranges_split_and_profile_are_those_of_pandas(engine: Engine) -> 
 
 
 @pytest.mark.slow
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(frame=frames())
 def test_whatever_the_cells_hold(engine: Engine, frame: pd.DataFrame) -> None:
     declaration = anything()
@@ -176,7 +176,7 @@ def without_examples(error: Exception | None) -> object:
 def content_of(frame: pd.DataFrame) -> list[int]:
     """The sums of the rows' hashes, as they are described, without a query."""
     sums = [0] * 4
-    for row in frame.itertuples(index=False):
+    for row in each_row(frame):
         cells = [as_text(row.key), str(int(pd.Timestamp(row.time).value // 10**6)), as_number(row.label)]
         cells += [as_number(row.distance), as_number(row.wind), as_text(row.line), as_text(row.operator)]
         digest = hashlib.sha256(",".join(cells).encode()).digest()
@@ -194,7 +194,7 @@ def as_text(value: str | None) -> str:
 
 
 @pytest.mark.slow
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(frame=frames())
 def test_the_content_is_the_described_sum_whatever_the_order(engine: Engine, frame: pd.DataFrame) -> None:
     declaration = anything()

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -21,7 +21,8 @@ TABLES = {
     "history": f'key VARCHAR, time TIMESTAMP, label DOUBLE, {FEATURES}, "$path" VARCHAR',
     "predictions": f"prediction_id VARCHAR, request_id VARCHAR, version INTEGER, time TIMESTAMP, key VARCHAR,"
     f" prediction DOUBLE, probability DOUBLE, latency_ms DOUBLE, raw_score DOUBLE,"
-    f" calibration_sha256 VARCHAR, prediction_low DOUBLE, prediction_high DOUBLE, {FEATURES}, date VARCHAR",
+    f" calibration_sha256 VARCHAR, prediction_low DOUBLE, prediction_high DOUBLE,"
+    f" capture_share DOUBLE, {FEATURES}, date VARCHAR",
     "labels": "label_id VARCHAR, prediction_id VARCHAR, key VARCHAR, label DOUBLE, time TIMESTAMP, date VARCHAR",
 }
 AS_OF_HOURS = 100.0
@@ -64,13 +65,13 @@ class Lake:
     def labelled(self, value: float, hour: float, *, label_id: str = "a", **reference: str) -> None:
         self._insert("labels", label_id=label_id, label=value, time=_at(hour), date=_date(hour), **reference)
 
-    def rows(self, **data: Any) -> list[tuple[str, float, float | None]]:
+    def rows(self, serving: Any = None, **data: Any) -> list[tuple[str, float, float | None]]:
         """Key, hour and label of each row of the training set, in order of time."""
-        return [(key, hour, label) for key, hour, label, _distance in self.contents(**data)]
+        return [(key, hour, label) for key, hour, label, _distance in self.contents(serving, **data)]
 
-    def contents(self, **data: Any) -> list[Row]:
+    def contents(self, serving: Any = None, **data: Any) -> list[Row]:
         """Each row of the training set, in order of time."""
-        frame = self._frame(data).sort_values(["time", "key", "label", "distance"])
+        frame = self._frame(data, serving or {}).sort_values(["time", "key", "label", "distance"])
         assert list(frame.columns) == ["key", "time", "label", "distance", "wind", "line", "operator", SUPERSEDED]
         hours = (frame["time"] - pd.Timestamp(START).tz_localize(None)) / pd.Timedelta(hours=1)
         labels = [None if pd.isna(v) else float(v) for v in frame["label"]]
@@ -78,12 +79,13 @@ class Lake:
 
     def superseded(self) -> int:
         """How many rows gave way to others of their key."""
-        return int(self._frame({})[SUPERSEDED].sum())
+        return int(self._frame({}, {})[SUPERSEDED].sum())
 
-    def _frame(self, data: dict[str, Any]) -> pd.DataFrame:
+    def _frame(self, data: dict[str, Any], serving: dict[str, Any]) -> pd.DataFrame:
         listing = LakeListing(date(2000, 1, 1), date(2000, 1, 1), tuple(self.imports), HISTORY)
         as_of = START + timedelta(hours=AS_OF_HOURS)
-        return self.connection.execute(snapshot_query(declare(binary_document(data=data)), as_of, listing)).fetchdf()
+        declaration = declare(binary_document(data=data, serving=serving))
+        return self.connection.execute(snapshot_query(declaration, as_of, listing)).fetchdf()
 
     def _insert(self, table: str, **values: Any) -> None:
         marks = ", ".join("?" for _ in values)
@@ -118,6 +120,16 @@ def test_history_and_labelled_predictions_come_together(lake: Lake) -> None:
     lake.labelled(1, 30, prediction_id="p1")
     lake.labelled(0, 30, key="by key")
     assert lake.rows() == [("h", 1, 1), ("by id", 10, 1), ("by key", 11, 0), ("open", 12, None)]
+
+
+def test_captured_rows_with_masked_features_are_none_to_learn_from(lake: Lake) -> None:
+    lake.history("h", 1, 1)
+    lake.history("corrected", 2, 1)
+    lake.predicted("masked", 10, "p1")
+    lake.labelled(1, 30, prediction_id="p1")
+    lake.labelled(0, 30, key="corrected")
+    assert lake.rows(serving={"capture": {"mask": ["wind"]}}) == [("h", 1, 1), ("corrected", 2, 0)]
+    assert len(lake.rows(serving={"capture": {"share": 0.5}})) == 3
 
 
 def test_the_label_lag_is_respected(lake: Lake) -> None:
@@ -381,7 +393,7 @@ class TestAnyLake:
         names = [*(("prediction_id", p) for _, _, p, _ in asked), *(("key", k) for k in keys)]
         # Mostly one outcome, or there would hardly be a lake without contradictions.
         arrived = [(rng.choice(names), float(rng.random() < 0.15), 5 + i * 7 + 0.5) for i in range(rng.randrange(6))]
-        inserts = [
+        inserts: list[tuple[Callable[..., None], tuple[Any, ...], dict[str, str]]] = [
             *((lake.history, (k, hour, label, distance), {}) for k, hour, label, distance in history),
             *((lake.predicted, row, {}) for row in asked),
             *((lake.labelled, (label, hour), dict([name])) for name, label, hour in arrived),
@@ -391,6 +403,7 @@ class TestAnyLake:
             insert(*values, **named)
         found = {key: [(h, v, d) for k, h, v, d in lake.contents() if k == key] for key in keys}
         for key in keys:
+            rows: list[tuple[float, str | None, float | None, float]]
             rows = [(h, None, v, d) for k, h, v, d in history if k == key]
             rows += [(h, p, None, d) for k, h, p, d in asked if k == key]
             assert found[key] == _one_key(key, rows, arrived), key
@@ -452,7 +465,9 @@ def test_a_row_lies_in_a_partition_after_its_time_when_it_was_captured_at_midnig
     # GIVEN a set whose newest row may be from just before midnight
     lake.predicted("a", 71.9999, "p1")
     lake.connection.execute(f"UPDATE late_train_predictions SET date = '{_date(72)}'")
-    assert lake.rows(label_lag_hours=28.00005) == [("a", pytest.approx(71.9999), None)]
+    ((key, hour, label),) = lake.rows(label_lag_hours=28.00005)
+    assert (key, label) == ("a", None)
+    assert hour == pytest.approx(71.9999)
 
 
 @pytest.mark.slow

@@ -11,6 +11,7 @@ import pytest
 from everloop.dataset.athena import AthenaQueries
 from everloop.dataset.exceptions import SplitError
 from everloop.dataset.frozen import Place
+from everloop.dataset.snapshot import build_snapshot
 from everloop.dataset.snapshot_facts import Snapshot
 from everloop.dataset.snapshot_making import describe, parts_of
 from everloop.dataset.standing import Period, Standing
@@ -29,7 +30,7 @@ BOUNDARY = datetime(2013, 1, 8, 23, tzinfo=UTC)
 @pytest.fixture(scope="module")
 def athena() -> Iterator[FakeAthena]:
     athena = FakeAthena(s3=None)
-    athena.fill("frozen", lake_table(240).assign(**{SUPERSEDED: 0, "u": PLACE.attempt}))
+    athena.fill("frozen", lake_table(240).assign(**{SUPERSEDED: 0}, u=PLACE.attempt))
     yield athena
     athena.connection.close()
 
@@ -76,6 +77,38 @@ def test_a_later_one_leaves_the_same_days_out(athena: FakeAthena) -> None:
     over = made(athena, Standing(3, Period(BOUNDARY - timedelta(days=1), BOUNDARY + timedelta(days=1))))
     assert (over.rows["train"], over.rows["test"], over.rows["standing"]) == (168, 48, 24)
     assert not keys(athena, over)["standing"] & keys(athena, over)["test"]
+
+
+@pytest.mark.parametrize(
+    "standing",
+    [
+        Standing(3),
+        Standing(3, Period(datetime(2013, 1, 3, tzinfo=UTC), datetime(2013, 1, 4, tzinfo=UTC))),
+        Standing(3, Period(BOUNDARY - timedelta(days=1), BOUNDARY + timedelta(days=1))),
+        Standing(3, Period(BOUNDARY - timedelta(99), BOUNDARY - timedelta(90))),
+    ],
+)
+def test_pandas_takes_the_same_rows_apart(athena: FakeAthena, standing: Standing) -> None:
+    table = build_snapshot(lake_table(240), DECLARATION, query="SELECT 1", as_of=AS_OF, standing=standing)
+    found = made(athena, standing)
+    assert (table.snapshot.snapshot_hash, table.snapshot.rows, table.snapshot.standing) == (
+        found.snapshot_hash,
+        found.rows,
+        found.standing,
+    )
+    assert table.standing is not None
+    ours = {"train": table.train, "test": table.test, "standing": table.standing}
+    assert {name: set(rows["key"]) for name, rows in ours.items()} == keys(athena, found)
+
+
+@pytest.mark.parametrize("days", [30, 1])
+def test_pandas_refuses_the_same(days: int) -> None:
+    rows = lake_table(240)
+    if days == 1:
+        rows = rows[(rows["time"] < "2013-01-07") | (rows["time"] > "2013-01-09")]
+    told = "all are of the standing set" if days == 30 else "no labelled row is of the 1 day before the test part"
+    with pytest.raises(SplitError, match=told):
+        build_snapshot(rows, DECLARATION, query="SELECT 1", as_of=AS_OF, standing=Standing(days))
 
 
 def test_days_that_leave_nothing_to_learn_from_or_hold_no_row_are_refused(athena: FakeAthena) -> None:

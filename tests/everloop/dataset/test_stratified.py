@@ -40,7 +40,7 @@ def in_pandas(table: pd.DataFrame, **asked: Any) -> SnapshotParts:
 
 def in_queries(table: pd.DataFrame, **asked: Any) -> Snapshot:
     athena = FakeAthena(s3=None)
-    athena.fill("frozen", table.assign(**{SUPERSEDED: 0, "u": PLACE.attempt}))
+    athena.fill("frozen", table.assign(**{SUPERSEDED: 0}, u=PLACE.attempt))
     queries = AthenaQueries(athena, lambda _: None, "everloop", "everloop", "s3://lake/athena-results/")
     try:
         return describe(queries, declaration(**asked), PLACE, query="SELECT 1", as_of=AS_OF)

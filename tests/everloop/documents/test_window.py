@@ -32,7 +32,7 @@ RECORD = window_record(
     not_watched={"line": "the champion has it alone"},
 )
 TEXT = (
-    '{"decision":"retrain","drift":{"wind":{"adjusted_p_value":0.02,"alarm":true,"days":7,"effect":0.5,'
+    '{"answered_rows":null,"decision":"retrain","drift":{"wind":{"adjusted_p_value":0.02,"alarm":true,"days":7,"effect":0.5,'
     '"moved":"a -> b","p_value":0.01}},"drift_alarm":true,"drift_evaluated":true,"drift_reason":"",'
     '"end":"2013-03-02T00:00:00Z","held_back_by":null,"investment":null,"labelled_end":"2013-03-02T00:00:00Z","labelled_rows":4,'
     '"labelled_start":"2013-03-01T00:00:00Z","labels_arrived":0,"labels_corrected":0,"labels_unmatched":0,'
@@ -46,7 +46,7 @@ TEXT = (
     '"reasons":[{"code":"drift","limit":0.1,"sentence":"It moved.","value":0.5},'
     '{"code":"check","passed":true,"sentence":"It holds."}],"recalibration":null,"restore":null,'
     '"rows":5,"scheduled_at":"2013-03-02T11:00:00Z",'
-    '"score_reference":null,"start":"2013-03-01T00:00:00Z","trigger":"drift","update":"full","urgency":"high",'
+    '"score_reference":null,"share_changed":false,"start":"2013-03-01T00:00:00Z","trigger":"drift","update":"full","urgency":"high",'
     '"version":1}'
 )
 """What the registry of an earlier release holds of it."""
@@ -62,6 +62,7 @@ def test_it_reads_back_as_it_was() -> None:
 
 def test_one_that_an_earlier_release_wrote_lacks_what_came_later() -> None:
     later = {"not_watched", "score_reference", "left_out_rows", "left_out_reason", "money", "update"}
+    later |= {"answered_rows", "share_changed"}
     old = {name: value for name, value in RECORD.to_document().items() if name not in later}
     assert WindowRecord.from_document(old) == replace(RECORD, not_watched={})
 

@@ -98,7 +98,7 @@ def test_one_is_added_by_its_file_and_its_registration(monkeypatch: pytest.Monke
     scheduled = datetime(2013, 3, 20, 13, tzinfo=UTC)
     windows, lake = windows_at(declaration, scheduled), WatchedLake(declaration)
     lake.live(draw(rng, 100), windows.end - timedelta(days=1))
-    champion = Champion(declaration.model, 1, "2013-03-01T00:00:00Z", "1", "c0de", "r")
+    champion = Champion(declaration.model, 1, datetime(2013, 3, 1, tzinfo=UTC), "1", "c0de", "r")
     record = watch(declaration, windows, Scene(champion, reference, [], [], [], None), lake.rows)
     assert record.drift_alarm
     assert {found["effect"] for found in record.drift.values()} == {1.0}

@@ -15,7 +15,7 @@ from everloop.monitoring.natural import natural_variation
 from everloop.monitoring.profile import BinCounts, Profile
 from everloop.monitoring.reference import FeatureReference, Reference
 from tests.helpers.declarations import binary_document, declare
-from tests.helpers.watched_lake import draw, reference_of
+from tests.helpers.watched_lake import WatchedRows, draw, reference_of
 
 POLICY = DriftPolicy(days=7, window_days=1, minimum_rows=100, false_alarm_rate=0.05, minimum_effect=0.0)
 BINS = CategoryBins(tuple("abcdefghi"))
@@ -23,7 +23,7 @@ BINS = CategoryBins(tuple("abcdefghi"))
 
 def day_of(
     rng: np.random.Generator, spread: float, previous: np.ndarray | None = None, tilt: float = 0.0, rows: int = 800
-):
+) -> tuple[BinCounts, np.ndarray]:
     """Counts of a day whose own shares wander: log ratios of an autocorrelated process."""
     fresh = rng.normal(0, spread, 10)
     state = fresh if previous is None else 0.5 * previous + np.sqrt(0.75) * fresh
@@ -133,60 +133,62 @@ def test_what_a_naive_test_would_take_for_drift_is_not() -> None:
 
 class TestSmallThings:
     @pytest.fixture
-    def reference(self):
+    def reference(self) -> Reference:
         rng = np.random.default_rng(1)
         return reference_of([draw(rng, 400) for _ in range(40)], declare(binary_document()))
 
-    def profiles(self, reference, *, shift=0.0, days=7, rows=400, seed=2):
+    def profiles(
+        self, reference: Reference, *, shift: float = 0.0, days: int = 7, rows: int = 400, seed: int = 2
+    ) -> list[Profile]:
         rng = np.random.default_rng(seed)
         return self.count(reference, [draw(rng, rows, shift=shift) for _ in range(days)])
 
-    def count(self, reference, days):
+    def count(self, reference: Reference, days: list[WatchedRows]) -> list[Profile]:
         return [
             count_profile(reference, r.features, r.scores, r.labels, metric="log_loss", classification=True)
             for r in days
         ]
 
-    def test_shift_of_a_number_is_named_with_what_moved(self, reference):
+    def test_shift_of_a_number_is_named_with_what_moved(self, reference: Reference) -> None:
         report = judge_drift(reference, self.profiles(reference, shift=6.0), POLICY)
         first = report.features[0]
         assert (first.name, first.alarm, first.days) == ("wind", True, 7)
         assert "->" in first.moved
 
-    def test_scores_are_judged_too(self, reference):
+    def test_scores_are_judged_too(self, reference: Reference) -> None:
         report = judge_drift(reference, self.profiles(reference), POLICY)
         assert {f.name for f in report.features} == {"distance", "wind", "line", "operator", "prediction"}
         assert not report.alarmed
 
     @pytest.mark.slow
-    def test_trivial_shift_at_a_huge_number_of_rows_does_not_alarm(self, reference):
+    def test_trivial_shift_at_a_huge_number_of_rows_does_not_alarm(self, reference: Reference) -> None:
         large = replace(POLICY, minimum_effect=0.1)
         windows = self.profiles(reference, shift=0.5, rows=20_000)
         assert "wind" in [f.name for f in judge_drift(reference, windows, POLICY).alarmed]
         assert not judge_drift(reference, windows, large).alarmed
 
-    def test_too_few_rows_are_said_to_be(self, reference):
+    def test_too_few_rows_are_said_to_be(self, reference: Reference) -> None:
         report = judge_drift(reference, self.profiles(reference, rows=50), POLICY)
         assert not report.evaluated
         assert report.reason == "the window has 50 rows and needs 100 (monitoring.minimum_rows)"
 
-    def test_no_windows_at_all(self, reference):
+    def test_no_windows_at_all(self, reference: Reference) -> None:
         assert (
             judge_drift(reference, [], POLICY).reason == "the window has 0 rows and needs 100 (monitoring.minimum_rows)"
         )
 
-    def test_first_days_of_a_champion_are_judged_on_their_own(self, reference):
+    def test_first_days_of_a_champion_are_judged_on_their_own(self, reference: Reference) -> None:
         report = judge_drift(reference, self.profiles(reference, days=2), POLICY)
         assert {f.days for f in report.features} == {2}
 
-    def test_reference_of_too_few_days_is_said_to_be(self):
+    def test_reference_of_too_few_days_is_said_to_be(self) -> None:
         rng = np.random.default_rng(1)
         reference = reference_of([draw(rng, 400) for _ in range(3)], declare(binary_document()))
         report = judge_drift(reference, self.profiles(reference), POLICY)
         assert not report.evaluated
         assert "3 days, too few" in report.reason
 
-    def test_value_that_never_occurred_shows(self, reference):
+    def test_value_that_never_occurred_shows(self, reference: Reference) -> None:
         rows = draw(np.random.default_rng(5), 400)
         profiles = []
         for base in self.profiles(reference):
@@ -196,11 +198,11 @@ class TestSmallThings:
         assert report.features[0].name == "line"
         assert report.features[0].moved.startswith("other: 0%")
 
-    def test_a_feature_that_training_never_saw_alarms_once_it_comes(self):
+    def test_a_feature_that_training_never_saw_alarms_once_it_comes(self) -> None:
         # GIVEN a feature that is missing in every row of the reference
         rng = np.random.default_rng(1)
 
-        def without_wind():
+        def without_wind() -> WatchedRows:
             rows = draw(rng, 400)
             rows.features["wind"][:] = np.nan
             return rows

@@ -60,6 +60,14 @@ def test_until_there_are_days_enough_it_says_how_many_there_are() -> None:
     assert collected([]).sentence.startswith("collecting its own score reference, 0 of 500 rows and 0 of")
 
 
+def test_a_day_in_which_the_share_of_captured_rows_changed_is_none_of_them() -> None:
+    documents = days(DAYS + 1)
+    documents[3] = replace(documents[3], share_changed=True)
+    assert collected(documents[:DAYS]).days == DAYS - 1
+    found = collected(documents)
+    assert (found.days, found.score is not None) == (DAYS, True)
+
+
 def test_until_there_are_rows_enough_it_goes_on() -> None:
     few = [day(i, (4, 3, 2, 1, 0)) for i in range(60)]
     assert collected(few[:49]).score is None
@@ -146,7 +154,7 @@ def test_scores_that_move_after_it_alarm_and_those_that_do_not_are_quiet() -> No
     assert alarms[True] == looks
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.lists(st.integers(0, 30), min_size=0, max_size=60), st.integers(0, 60))
 def test_later_windows_change_nothing(sizes: list[int], cut: int) -> None:
     documents = [day(i, (n, n, 0, 1, 0)) for i, n in enumerate(sizes)]

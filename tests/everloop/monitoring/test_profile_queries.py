@@ -9,10 +9,12 @@ import pytest
 
 from everloop.dataset.exceptions import QueryFailedError
 from everloop.dataset.lake_sql import LONGEST_QUERY_BYTES
+from everloop.model_file import ModelDeclaration
 from everloop.monitoring.exceptions import QueryTooLongError
 from everloop.monitoring.profile_answer import read_counts
 from everloop.monitoring.profile_queries import FEATURES_IN_A_QUERY, MOST_QUERIES, profile_queries
 from everloop.monitoring.profile_query import profile_query, windows_at
+from everloop.monitoring.reference import Reference
 from tests.helpers.declarations import binary_document, declare
 from tests.helpers.watched_lake import WatchedLake, draw, reference_of
 from tests.helpers.worst_reference import worst_reference
@@ -34,12 +36,12 @@ def lake() -> WatchedLake:
 
 
 @pytest.fixture
-def reference():
+def reference() -> Reference:
     rng = np.random.default_rng(1)
     return reference_of([draw(rng, 50) for _ in range(10)], DECLARATION)
 
 
-def wide(features: int, **feature: object):
+def wide(features: int, **feature: object) -> ModelDeclaration:
     kind = {"type": "number", "missing": "allow"} | feature
     named = [{"name": f"sensor_reading_{i:04d}", **kind} for i in range(features)]
     document = binary_document(data={"features": named}, serving={"max_rows": 1})
@@ -47,7 +49,7 @@ def wide(features: int, **feature: object):
     return declare(document)
 
 
-def test_what_fits_is_one_query(reference) -> None:
+def test_what_fits_is_one_query(reference: Reference) -> None:
     assert profile_queries(DECLARATION, reference, WINDOWS, version=1) == [
         profile_query(DECLARATION, reference, WINDOWS, version=1)
     ]
@@ -55,7 +57,7 @@ def test_what_fits_is_one_query(reference) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("room", [0, 100, 300, 600, 900])
-def test_several_queries_count_as_one(lake, reference, room: int) -> None:
+def test_several_queries_count_as_one(lake: WatchedLake, reference: Reference, room: int) -> None:
     whole = profile_query(DECLARATION, reference, WINDOWS, version=1)
     least = len(profile_query(DECLARATION, reference, WINDOWS, version=1, features=[]).encode())
     queries = profile_queries(DECLARATION, reference, WINDOWS, version=1, longest=least + room)
@@ -71,7 +73,7 @@ def test_several_queries_count_as_one(lake, reference, room: int) -> None:
     assert found.profile.outcomes.loss == pytest.approx(expected.profile.outcomes.loss)
 
 
-def test_rows_that_came_between_two_queries_are_noticed(lake, reference) -> None:
+def test_rows_that_came_between_two_queries_are_noticed(lake: WatchedLake, reference: Reference) -> None:
     least = len(profile_query(DECLARATION, reference, WINDOWS, version=1, features=[]).encode())
     first, *others = profile_queries(DECLARATION, reference, WINDOWS, version=1, longest=least)
     answers = lake.rows(first)

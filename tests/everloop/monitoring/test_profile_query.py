@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 
 from everloop.dataset.exceptions import QueryFailedError
 from everloop.limits import LARGEST_VALUE
+from everloop.model_file import ModelDeclaration
 from everloop.monitoring.counting import count_profile
 from everloop.monitoring.exceptions import ReferenceUnusableError
 from everloop.monitoring.profile import OUTCOME_SUMS, Profile
-from everloop.monitoring.profile_answer import Counted, read_counts, read_unknown
+from everloop.monitoring.profile_answer import Counted, Sampled, read_counts, read_unknown
 from everloop.monitoring.profile_query import profile_query, unknown_labels_query, windows_at
 from everloop.monitoring.raw_scores_query import raw_scores_query
 from everloop.monitoring.reference import Reference
@@ -26,7 +27,7 @@ DAY = datetime(2013, 3, 4, tzinfo=UTC)
 SCHEDULED = DAY + timedelta(days=1, hours=12, minutes=1)
 
 
-def declarations():
+def declarations() -> dict[str, ModelDeclaration]:
     return {
         "log_loss": declare(binary_document()),
         "brier": declare(binary_document(gate={"metric": "brier"})),
@@ -127,29 +128,31 @@ def test_categories_may_be_called_as_they_like(categories: list[str], seed: int)
 
 class TestWhichRowsCount:
     @pytest.fixture
-    def declaration(self):
+    def declaration(self) -> ModelDeclaration:
         return declare(binary_document())
 
     @pytest.fixture
-    def reference(self, declaration):
+    def reference(self, declaration: ModelDeclaration) -> Reference:
         rng = np.random.default_rng(1)
         return reference_of([draw(rng, 50) for _ in range(10)], declaration)
 
     @pytest.fixture
-    def lake(self, declaration):
+    def lake(self, declaration: ModelDeclaration) -> WatchedLake:
         return WatchedLake(declaration)
 
     @pytest.fixture
-    def rows(self):
+    def rows(self) -> WatchedRows:
         return draw(np.random.default_rng(2), 80)
 
-    def test_repeated_delivery_counts_once(self, lake, reference, rows):
+    def test_repeated_delivery_counts_once(self, lake: WatchedLake, reference: Reference, rows: WatchedRows) -> None:
         lake.live(rows, DAY)
         lake.repeat_delivery()
         assert_same(counted(lake, reference).profile, in_process(rows, reference, lake))
 
     @pytest.mark.slow
-    def test_inputs_count_whoever_answered_and_outcomes_of_the_champion_only(self, lake, reference, rows):
+    def test_inputs_count_whoever_answered_and_outcomes_of_the_champion_only(
+        self, lake: WatchedLake, reference: Reference, rows: WatchedRows
+    ) -> None:
         others = draw(np.random.default_rng(3), 50)
         lake.live(rows, DAY, version=2)
         lake.live(others, DAY, version=1)
@@ -160,19 +163,23 @@ class TestWhichRowsCount:
         assert found.profile.outcomes.rows == own.outcomes.rows == 80
         assert found.labelled_rows == 130
 
-    def test_other_days_do_not_count(self, lake, reference, rows):
+    def test_other_days_do_not_count(self, lake: WatchedLake, reference: Reference, rows: WatchedRows) -> None:
         lake.live(rows, DAY)
         for days in (-1, 1):
             lake.live(draw(np.random.default_rng(9), 30), DAY + timedelta(days=days))
         assert counted(lake, reference).profile.rows == 80
 
-    def test_row_before_midnight_delivered_after_it_counts(self, lake, reference, rows):
+    def test_row_before_midnight_delivered_after_it_counts(
+        self, lake: WatchedLake, reference: Reference, rows: WatchedRows
+    ) -> None:
         lake.capture(rows, DAY + timedelta(hours=23, minutes=59))
         lake.connection.execute("UPDATE late_train_predictions SET \"date\" = '2013-03-05'")
         assert counted(lake, reference).profile.rows == 80
 
     @pytest.mark.parametrize("by_key", [False, True])
-    def test_row_after_midnight_delivered_with_one_from_before_it_counts(self, lake, reference, rows, by_key):
+    def test_row_after_midnight_delivered_with_one_from_before_it_counts(
+        self, lake: WatchedLake, reference: Reference, rows: WatchedRows, by_key: bool
+    ) -> None:
         ids = lake.capture(rows, DAY + timedelta(minutes=5))
         lake.label(ids, rows.labels, DAY + timedelta(minutes=6), by_key=by_key)
         for kind in ("predictions", "labels"):
@@ -181,12 +188,16 @@ class TestWhichRowsCount:
         assert found.profile.rows == 80
         assert found.labelled_rows == 80
 
-    def test_label_that_arrives_after_the_scheduled_time_is_not_known(self, lake, reference, rows):
+    def test_label_that_arrives_after_the_scheduled_time_is_not_known(
+        self, lake: WatchedLake, reference: Reference, rows: WatchedRows
+    ) -> None:
         ids = lake.capture(rows, DAY + timedelta(hours=12))
         lake.label(ids, rows.labels, SCHEDULED + timedelta(seconds=1))
         assert counted(lake, reference).labelled_rows == 0
 
-    def test_later_label_wins_and_is_a_correction(self, lake, reference, rows):
+    def test_later_label_wins_and_is_a_correction(
+        self, lake: WatchedLake, reference: Reference, rows: WatchedRows
+    ) -> None:
         ids = lake.capture(rows, DAY + timedelta(hours=12))
         lake.label(ids, 1 - rows.labels, DAY + timedelta(hours=33))
         lake.label(ids, rows.labels, DAY + timedelta(hours=34))
@@ -194,13 +205,15 @@ class TestWhichRowsCount:
         assert_same(found.profile, in_process(rows, reference, lake))
         assert (found.labels.arrived, found.labels.corrections, found.labels.unmatched) == (160, 80, 0)
 
-    def test_label_repeated_is_no_correction(self, lake, reference, rows):
+    def test_label_repeated_is_no_correction(self, lake: WatchedLake, reference: Reference, rows: WatchedRows) -> None:
         ids = lake.capture(rows, DAY + timedelta(hours=12))
         for hour in (33, 34):
             lake.label(ids, rows.labels, DAY + timedelta(hours=hour))
         assert counted(lake, reference).labels.corrections == 0
 
-    def test_label_by_key_joins_and_wins_when_later(self, lake, reference, rows):
+    def test_label_by_key_joins_and_wins_when_later(
+        self, lake: WatchedLake, reference: Reference, rows: WatchedRows
+    ) -> None:
         ids = lake.capture(rows, DAY + timedelta(hours=12))
         lake.label(ids, 1 - rows.labels, DAY + timedelta(hours=33))
         lake.label(ids, rows.labels, DAY + timedelta(hours=34), by_key=True)
@@ -208,7 +221,9 @@ class TestWhichRowsCount:
         assert_same(found.profile, in_process(rows, reference, lake))
         assert found.labels.unmatched == 0
 
-    def test_labels_of_unknown_predictions_are_counted_apart(self, lake, reference, rows):
+    def test_labels_of_unknown_predictions_are_counted_apart(
+        self, lake: WatchedLake, reference: Reference, rows: WatchedRows
+    ) -> None:
         lake.live(rows, DAY)
         nobodys = [f"p9{i:05d}" for i in range(7)]
         lake.label(nobodys, np.ones(7), DAY + timedelta(hours=34))
@@ -218,7 +233,9 @@ class TestWhichRowsCount:
         assert found.labelled_rows == 80
 
     @pytest.mark.parametrize("by_key", [False, True])
-    def test_labels_of_rows_asked_since_midnight_are_known(self, lake, reference, rows, by_key):
+    def test_labels_of_rows_asked_since_midnight_are_known(
+        self, lake: WatchedLake, reference: Reference, rows: WatchedRows, by_key: bool
+    ) -> None:
         ids = lake.capture(rows, DAY + timedelta(days=1, hours=3))
         lake.label(ids, rows.labels, DAY + timedelta(days=1, hours=4), by_key=by_key)
         found = counted(lake, reference)
@@ -228,50 +245,70 @@ class TestWhichRowsCount:
 
     @pytest.mark.parametrize("by_key", [False, True])
     @pytest.mark.parametrize(("days", "expected"), [(3, 0), (34, 0), (40, 80)])
-    def test_late_labels_are_known_for_weeks(self, lake, reference, rows, by_key, days, expected):
+    def test_late_labels_are_known_for_weeks(
+        self, lake: WatchedLake, reference: Reference, rows: WatchedRows, by_key: bool, days: int, expected: int
+    ) -> None:
         ids = lake.capture(rows, SCHEDULED - timedelta(days=days))
         lake.label(ids, rows.labels, SCHEDULED - timedelta(hours=2), by_key=by_key)
         # GIVEN labels that the first look leaves over
         assert counted(lake, reference).labels.unmatched == 80
         assert unknown(lake) == expected
 
-    def test_a_long_lag_lengthens_the_weeks(self, rows):
+    def test_a_long_lag_lengthens_the_weeks(self, rows: WatchedRows) -> None:
         lake = WatchedLake(declare(binary_document(data={"label_lag_hours": 30 * 24})))
         ids = lake.capture(rows, SCHEDULED - timedelta(days=50))
         lake.label(ids, rows.labels, SCHEDULED - timedelta(hours=2))
         assert unknown(lake) == 0
 
     @pytest.mark.slow
-    def test_labels_that_correct_history_are_known(self, lake, reference, rows):
+    def test_labels_that_correct_history_are_known(
+        self, lake: WatchedLake, reference: Reference, rows: WatchedRows
+    ) -> None:
         lake.connection.execute("INSERT INTO late_train_history (\"key\") VALUES ('k1'), ('k1'), ('k2')")
         lake.label(["p1", "p2", "p3"], np.ones(3), SCHEDULED - timedelta(hours=2), by_key=True)
         assert counted(lake, reference).labels.unmatched == 3
         assert unknown(lake) == 1
 
-    def test_only_labels_of_the_last_window_are_told_of(self, lake):
+    def test_only_labels_of_the_last_window_are_told_of(self, lake: WatchedLake) -> None:
         for hours in (25, 23, -1):
             lake.label([f"p{hours}"], np.ones(1), SCHEDULED - timedelta(hours=hours))
         assert unknown(lake) == 1
 
-    def test_an_empty_answer_about_unknown_labels_is_refused(self):
+    def test_labels_of_rows_that_were_left_out_of_a_sample_are_known(
+        self, lake: WatchedLake, reference: Reference, rows: WatchedRows
+    ) -> None:
+        when = SCHEDULED - timedelta(hours=2)
+        # GIVEN rows of which a quarter was captured, then a half, and labels of all that were answered
+        ids = lake.capture(rows, DAY, share=0.25) + lake.capture(rows, DAY + timedelta(hours=9), share=0.5)
+        lake.label([*ids, *(f"r{i}-0-unsampled" for i in range(30))], np.ones(190), when)
+        found = counted(lake, reference)
+        assert (found.labels.arrived, found.labels.unmatched, unknown(lake)) == (190, 0, 0)
+        # THEN each row counts as many as it stands for, and the monitor knows that they are no even sample
+        assert found.sampled == Sampled(80 / 0.25 + 80 / 0.5, 0.25, 0.5)
+        # AND a key's label may be of a row that was left out, but a name that was never given is unknown
+        lake.label(["a key"], np.ones(1), when, by_key=True)
+        lake.label(["r-unknown-0"], np.ones(1), when)
+        assert unknown(lake) == 1
+
+    def test_an_empty_answer_about_unknown_labels_is_refused(self) -> None:
         with pytest.raises(QueryFailedError, match="unknown labels is empty"):
             read_unknown([])
 
-    def test_empty_lake(self, lake, reference):
+    def test_empty_lake(self, lake: WatchedLake, reference: Reference) -> None:
         found = counted(lake, reference)
         assert (found.profile.rows, found.labelled_rows, found.labels.arrived) == (0, 0, 0)
         assert found.profile.outcomes.mean_loss is None
 
-    def test_answer_without_labels_row_is_refused(self, reference):
+    def test_answer_without_labels_row_is_refused(self, reference: Reference) -> None:
         with pytest.raises(QueryFailedError, match="no row of labels"):
             read_counts([], reference, classification=True)
 
-    def test_reference_without_scores_is_refused(self, lake, reference):
+    def test_reference_without_scores_is_refused(self, lake: WatchedLake, reference: Reference) -> None:
         bare = Reference(reference.rows, reference.days, reference.features)
         with pytest.raises(ReferenceUnusableError, match="only an evaluated version"):
             counted(lake, bare)
 
-    def test_columns_of_the_query_leave_every_feature_name_free(self):
+    def test_columns_of_the_query_leave_every_feature_name_free(self) -> None:
         names = ["own", "copy", "b0", "part", "bin", "place", "previous", "score", "total", "labels", "time_hour"]
         features = [{"name": name, "type": "number", "missing": "allow"} for name in names]
         declaration = declare(binary_document(data={"features": features}))
@@ -320,7 +357,7 @@ class TestValuesBeyondAllSums:
 
 
 class TestWindows:
-    def test_labelled_window_waits_for_the_lag(self):
+    def test_labelled_window_waits_for_the_lag(self) -> None:
         declaration = declare(binary_document(data={"label_lag_hours": 12}))
         early = windows_at(declaration, datetime(2013, 3, 5, 11, 59, tzinfo=UTC))
         late = windows_at(declaration, datetime(2013, 3, 5, 12, 0, tzinfo=UTC))

@@ -26,6 +26,7 @@ from everloop.recalibration.calibration import Calibration, Part
 from everloop.recalibration.sums import LogOddsSums, Scale, Sums, ValueSums
 from everloop.recalibration.worth import largest_move, losses
 from tests.helpers.declarations import binary_document, declare, regression_document
+from tests.helpers.present import present
 from tests.helpers.watched_lake import WatchedLake, draw
 from tests.helpers.window_records import window_record
 
@@ -68,31 +69,33 @@ class TestLearning:
         days, rng = Days(), np.random.default_rng(1)
         for _ in range(20):
             record = days.run(shifted(rng, 300, 1.0))
-        found = record.recalibration
+        found = present(record.recalibration)
         assert found["decision"] == "publish"
-        served = Calibration.from_text(found["calibration"]).apply(np.array([0.5]))
+        served = Calibration.from_text(present(found["calibration"])).apply(np.array([0.5]))
         assert served == pytest.approx(sigmoid(np.array([1.0])), abs=0.05)
         told = found["losses"]
         assert told["windows"] == 20
         assert told["rows"] == 6000
         assert told["calibrated"] < told["raw"]
         # AND the event says it, with what it was learned from
-        event = calibration_event(record)
+        event = present(calibration_event(record))
         assert event.calibration == found["calibration"]
         assert (event.version, event.rows) == (1, 6000)
-        assert event.loss_recalibrated < event.loss_raw
+        assert present(event.loss_recalibrated) < present(event.loss_raw)
 
     def test_good_scores_are_left_nearly_alone(self) -> None:
         days, rng = Days(), np.random.default_rng(2)
         for _ in range(20):
             record = days.run(shifted(rng, 300, 0.0))
         raw = np.array([0.1, 0.3, 0.5, 0.7, 0.9])
-        assert Calibration.from_text(record.recalibration["calibration"]).apply(raw) == pytest.approx(raw, abs=0.03)
+        assert Calibration.from_text(present(present(record.recalibration)["calibration"])).apply(raw) == pytest.approx(
+            raw, abs=0.03
+        )
 
     def test_without_labels_nothing_is_said(self) -> None:
         record = Days().run(LogOddsSums.none())
-        assert record.recalibration["decision"] == "none"
-        assert record.recalibration["reasons"][0]["code"] == "nothing_new"
+        assert present(record.recalibration)["decision"] == "none"
+        assert present(record.recalibration)["reasons"][0]["code"] == "nothing_new"
         assert calibration_event(record) is None
 
     def test_a_window_of_too_few_rows_teaches_nothing(self) -> None:
@@ -100,15 +103,15 @@ class TestLearning:
         days, rng = Days(strict), np.random.default_rng(3)
         for _ in range(5):
             record = days.run(shifted(rng, 49, 3.0))
-        assert record.recalibration["losses"]["rows"] == 0
-        assert days.run(shifted(rng, 50, 3.0)).recalibration["losses"]["rows"] == 50
+        assert present(record.recalibration)["losses"]["rows"] == 0
+        assert present(days.run(shifted(rng, 50, 3.0)).recalibration)["losses"]["rows"] == 50
 
     def test_the_limit_is_the_declared_one(self) -> None:
         tight = declare(binary_document(recalibration={"max_shift": 0.25}))
         days, rng = Days(tight), np.random.default_rng(4)
         for _ in range(8):
             record = days.run(shifted(rng, 300, 2.0))
-        served = Calibration.from_text(record.recalibration["calibration"]).apply(np.array([0.5]))
+        served = Calibration.from_text(present(present(record.recalibration)["calibration"])).apply(np.array([0.5]))
         assert 0.55 < served[0] <= sigmoid(np.array([0.25]))[0]
 
     def test_a_promoted_version_goes_on_with_what_was_learned_and_counts_losses_of_its_own(self) -> None:
@@ -116,23 +119,23 @@ class TestLearning:
         for _ in range(8):
             before = days.run(shifted(rng, 300, 1.0))
         record = days.run(LogOddsSums.none(), version=2)
-        assert record.recalibration["losses"]["rows"] == 0
-        assert record.recalibration["calibration"] == before.recalibration["calibration"]
+        assert present(record.recalibration)["losses"]["rows"] == 0
+        assert present(record.recalibration)["calibration"] == present(before.recalibration)["calibration"]
 
     def test_a_regression_is_moved_within_its_own_spread(self) -> None:
         days, rng = Days(REGRESSION), np.random.default_rng(6)
         for _ in range(8):
             scores = rng.normal(50, 10, 300)
             record = days.run(ValueSums.of_rows(scores, scores + 7 + rng.normal(0, 1, 300), 50.0))
-        served = Calibration.from_text(record.recalibration["calibration"])
+        served = Calibration.from_text(present(present(record.recalibration)["calibration"]))
         assert 56 < served.apply(np.array([50.0]))[0] < 57.2
         assert served.max_shift == pytest.approx(8 * 10, rel=0.1)
-        assert record.recalibration["losses"]["calibrated"] < record.recalibration["losses"]["raw"]
+        assert present(record.recalibration)["losses"]["calibrated"] < present(record.recalibration)["losses"]["raw"]
 
     def test_what_can_not_be_read_is_refused_by_name(self) -> None:
         days, rng = Days(), np.random.default_rng(7)
         record = days.run(shifted(rng, 300, 1.0))
-        days.records = [replace(record, recalibration={**record.recalibration, "state": {"format": 1}})]
+        days.records = [replace(record, recalibration={**present(record.recalibration), "state": {"format": 1}})]
         with pytest.raises(RecalibrationUnreadableError, match="everloop audit verify"):
             days.run(shifted(rng, 300, 1.0))
 
@@ -146,10 +149,10 @@ class TestDeciding:
         return days
 
     def test_what_is_in_force_is_not_published_again(self, taught: Days) -> None:
-        text = taught.records[-1].recalibration["calibration"]
-        found = taught.run(LogOddsSums.none(), Standing(text)).recalibration
+        text = present(present(taught.records[-1].recalibration)["calibration"])
+        found = present(taught.run(LogOddsSums.none(), Standing(text)).recalibration)
         moved = np.abs(
-            Calibration.from_text(found["calibration"]).apply(np.array([0.5]))
+            Calibration.from_text(present(found["calibration"])).apply(np.array([0.5]))
             - Calibration.from_text(text).apply(np.array([0.5]))
         )
         assert (found["decision"] == "none") is bool(moved[0] <= 0.001)
@@ -157,8 +160,8 @@ class TestDeciding:
 
     def test_while_it_is_held_the_reason_is_kept(self, taught: Days) -> None:
         record = taught.run(shifted(np.random.default_rng(9), 300, 1.0), Standing(held_by="a person wants it so"))
-        assert record.recalibration["decision"] == "held_back"
-        assert record.recalibration["reasons"][0]["sentence"].startswith(
+        assert present(record.recalibration)["decision"] == "held_back"
+        assert present(record.recalibration)["reasons"][0]["sentence"].startswith(
             "a person wants it so; over 5 labelled windows"
         )
         assert calibration_event(record) is None
@@ -166,8 +169,8 @@ class TestDeciding:
     def test_where_none_is_declared_the_report_says_what_it_costs(self, taught: Days) -> None:
         taught.declaration = declare(binary_document(recalibration="none"))
         record = taught.run(shifted(np.random.default_rng(10), 300, 1.0))
-        assert record.recalibration["decision"] == "none"
-        sentence = record.recalibration["reasons"][0]["sentence"]
+        assert present(record.recalibration)["decision"] == "none"
+        sentence = present(record.recalibration)["reasons"][0]["sentence"]
         assert sentence.startswith("recalibration: none is declared; over 5 labelled windows")
         assert "recalibrated" in sentence
         assert calibration_event(record) is None

@@ -26,6 +26,7 @@ from everloop.recalibration.grouped_by import GroupBy
 from everloop.recalibration.groups import GroupState
 from everloop.typed_json import as_json, read_as
 from tests.helpers.declarations import binary_document, declare, regression_document
+from tests.helpers.present import present
 from tests.helpers.watched_lake import WatchedLake, WatchedRows, draw, reference_of
 from tests.helpers.window_records import window_record
 
@@ -260,7 +261,7 @@ def test_where_no_group_is_declared_nothing_is_said_of_any() -> None:
 def test_what_can_not_be_read_is_refused_by_name() -> None:
     days = Days(declared())
     record = days.run()
-    told = {**groups_in(record), "by": {"feature": "line"}}
-    days.records = [replace(record, recalibration={**record.recalibration, "groups": told})]  # type: ignore[typeddict-item]  # what is wrong is what it is about
+    told: Any = {**groups_in(record), "by": {"feature": "line"}}
+    days.records = [replace(record, recalibration={**present(record.recalibration), "groups": told})]
     with pytest.raises(RecalibrationUnreadableError, match="everloop audit verify"):
         days.run()

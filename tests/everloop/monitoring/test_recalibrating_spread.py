@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from everloop.recalibration.calibration import Calibration
 from everloop.recalibration.interval import Interval
 from everloop.serving.scores import Scores
 from tests.helpers.declarations import declare, regression_document
+from tests.helpers.present import present
 from tests.helpers.watched_lake import WatchedLake, WatchedRows, draw, reference_of
 from tests.helpers.window_records import window_record
 
@@ -84,22 +86,22 @@ def test_noise_that_doubles_makes_intervals_twice_as_wide() -> None:
     days = Days()
     for _ in range(25):
         record = days.live(scale=2.0)
-    spread = record.recalibration["spread"]
+    spread = present(record.recalibration)["spread"]
     assert spread["factors"] == pytest.approx([2.0, 2.0], rel=0.12)
     assert Calibration.from_text(days.in_force).spread == pytest.approx((2.0, 2.0), rel=0.12)
     # AND the window tells how intervals did that were answered, beside those of the birth
-    served, raw = spread["served"], spread["raw"]
+    served, raw = present(spread["served"]), present(spread["raw"])
     assert (served["rows"], served["windows"]) == (7500, 25)
     assert raw["coverage"] == pytest.approx(0.48, abs=0.03)
-    assert raw["coverage"] < served["low"] < served["coverage"] < served["high"]
+    assert present(raw["coverage"]) < present(served["low"]) < present(served["coverage"]) < present(served["high"])
     assert served["coverage"] == pytest.approx(0.8, abs=0.05)
     assert served["score"] < raw["score"]
     assert raw["mean_width"] == pytest.approx(INTERVAL.below + INTERVAL.above)
-    assert f"held {served['coverage']:.3f}" in record.recalibration["reasons"][0]["sentence"]
+    assert f"held {served['coverage']:.3f}" in present(record.recalibration)["reasons"][0]["sentence"]
     # AND so does the event of its calibration
-    event = calibration_event(record)
-    assert event.interval["factors"] == spread["factors"]
-    assert event.interval["served"] == served
+    event = present(calibration_event(record))
+    assert present(event.interval)["factors"] == spread["factors"]
+    assert present(event.interval)["served"] == served
 
 
 @pytest.mark.slow
@@ -107,9 +109,9 @@ def test_intervals_that_are_right_are_left_nearly_alone() -> None:
     days = Days()
     for _ in range(25):
         record = days.live()
-    assert record.recalibration["spread"]["factors"] == pytest.approx([1.0, 1.0], abs=0.06)
-    served = record.recalibration["spread"]["served"]
-    assert served["low"] <= 0.8 <= served["high"]
+    assert present(record.recalibration)["spread"]["factors"] == pytest.approx([1.0, 1.0], abs=0.06)
+    served = present(present(record.recalibration)["spread"]["served"])
+    assert present(served["low"]) <= 0.8 <= present(served["high"])
 
 
 @pytest.mark.slow
@@ -118,10 +120,10 @@ def test_a_level_that_rises_is_no_spread() -> None:
     days = Days()
     for _ in range(40):
         record = days.live(level=3.0)
-    spread = record.recalibration["spread"]
-    assert spread["raw"]["coverage"] < 0.1
+    spread = present(record.recalibration)["spread"]
+    assert present(spread["raw"])["coverage"] < 0.1
     assert spread["factors"] == pytest.approx([1.0, 1.0], abs=0.2)
-    assert spread["served"]["coverage"] > 0.7
+    assert present(spread["served"])["coverage"] > 0.7
 
 
 @pytest.mark.slow
@@ -129,9 +131,9 @@ def test_with_none_declared_nothing_moves_and_the_window_says_what_it_costs() ->
     days = Days(FROZEN)
     for _ in range(10):
         record = days.live(scale=3.0)
-    found = record.recalibration
+    found = present(record.recalibration)
     assert (found["decision"], days.in_force) == ("none", "")
-    assert found["spread"]["served"]["coverage"] == found["spread"]["raw"]["coverage"] < 0.5
+    assert present(found["spread"]["served"])["coverage"] == present(found["spread"]["raw"])["coverage"] < 0.5
     assert found["spread"]["factors"][0] > 2
     assert "as they were at birth" in found["reasons"][0]["sentence"]
 
@@ -140,10 +142,13 @@ def test_rows_that_were_answered_without_bounds_teach_nothing() -> None:
     """GIVEN rows of a release that had none, in one lake with rows that have them."""
     days = Days()
     days.live(scale=3.0, bounds=False)
-    spread = days.records[-1].recalibration["spread"]
+    spread = present(days.records[-1].recalibration)["spread"]
     assert (spread["served"], spread["factors"]) == (None, [1.0, 1.0])
-    assert "no labelled row was answered with an interval" in days.records[-1].recalibration["reasons"][0]["sentence"]
-    assert days.live(scale=3.0, rows=120).recalibration["spread"]["served"]["rows"] == 120
+    assert (
+        "no labelled row was answered with an interval"
+        in present(days.records[-1].recalibration)["reasons"][0]["sentence"]
+    )
+    assert present(present(days.live(scale=3.0, rows=120).recalibration)["spread"]["served"])["rows"] == 120
 
 
 @pytest.mark.slow
@@ -153,17 +158,17 @@ def test_another_version_starts_with_its_own_interval_and_tells_of_itself() -> N
         before = days.live(scale=3.0)
     days.version, days.interval, days.in_force = 2, Interval(0.8, 3 * 1.2816, 3 * 1.2816), ""
     record = days.live(scale=3.0, rows=200)
-    spread = record.recalibration["spread"]
-    assert before.recalibration["spread"]["factors"][0] > 2.5
+    spread = present(record.recalibration)["spread"]
+    assert present(before.recalibration)["spread"]["factors"][0] > 2.5
     assert spread["factors"] == pytest.approx([1.0, 1.0], abs=0.35)
     assert spread["told"]["served"]["rows"] == 200
-    assert spread["state"]["weights"] == before.recalibration["spread"]["state"]["weights"]
+    assert spread["state"]["weights"] == present(before.recalibration)["spread"]["state"]["weights"]
 
 
 def test_a_version_without_an_interval_has_no_spread() -> None:
     days = Days(interval=None)
     record = days.live()
-    assert "spread" not in record.recalibration
+    assert "spread" not in present(record.recalibration)
     event = calibration_event(record)
     assert event is None or event.interval is None
 
@@ -171,7 +176,7 @@ def test_a_version_without_an_interval_has_no_spread() -> None:
 def test_a_window_watched_again_teaches_nothing_twice() -> None:
     days = Days()
     days.live(scale=2.0)
-    first = days.records[-1].recalibration["spread"]
+    first = present(days.records[-1].recalibration)["spread"]
     late = replace(days.records[-1], end=days.records[-1].end - timedelta(hours=1))
     days.records = [late]
     windows = windows_at(days.declaration, FIRST)
@@ -179,7 +184,7 @@ def test_a_window_watched_again_teaches_nothing_twice() -> None:
     text = interval_query(days.declaration, windows, INTERVAL, version=1)
     spread = Spread(INTERVAL, read_spread(days.lake.rows(text), INTERVAL))
     number = windows.labelled_end.toordinal()
-    again = spread.learned(learned.spread, number, first["state"]["delay"], 1)
+    again = spread.learned(learned.spread, number, int(str(first["state"]["delay"])), 1)
     assert again["told"] == first["told"]
     assert again["state"] == first["state"]
 
@@ -187,7 +192,8 @@ def test_a_window_watched_again_teaches_nothing_twice() -> None:
 def test_a_state_that_was_changed_is_refused_by_name() -> None:
     days = Days()
     days.live()
-    found = days.records[-1].recalibration
-    found["spread"]["state"]["weights"] = [1.0]
+    found = present(days.records[-1].recalibration)
+    state: Any = found["spread"]["state"]
+    state["weights"] = [1.0]
     with pytest.raises(RecalibrationUnreadableError, match="audit verify"):
         days.live()

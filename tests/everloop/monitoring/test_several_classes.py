@@ -13,7 +13,7 @@ from everloop.monitoring.drift import judge_drift
 from everloop.monitoring.profile import OUTCOME_SUMS, Outcomes
 from everloop.monitoring.profile_answer import Counted, read_counts
 from everloop.monitoring.profile_query import profile_query, windows_at
-from everloop.monitoring.quality import judge_quality
+from everloop.monitoring.quality import QualityReport, judge_quality
 from everloop.monitoring.reference import SCORE, Reference
 from everloop.monitoring.several_classes import class_outcomes
 from everloop.monitoring.watch import drift_policy
@@ -89,7 +89,7 @@ def test_shares_of_the_answered_classes_drift() -> None:
     assert alarmed(1.5)
 
 
-def quality(rng: np.random.Generator, wrong: float):
+def quality(rng: np.random.Generator, wrong: float) -> QualityReport:
     declaration = declare(multiclass_document())
     reference = reference_of([drawn(rng, 200) for _ in range(10)], declaration)
 

@@ -16,6 +16,7 @@ from everloop.monitoring.reference import SCORE, Reference
 from everloop.monitoring.watch import Scene, reach_back, watch, windows_needed
 from everloop.registry.records import Champion, Run
 from tests.helpers.declarations import binary_document, declare
+from tests.helpers.present import present
 from tests.helpers.watched_lake import WatchedLake, draw, reference_of
 from tests.helpers.window_records import window_record
 
@@ -79,6 +80,19 @@ class Days:
             active_run=None,
         )
         return watch(DECLARATION, windows, scene, lake.rows)
+
+
+def test_a_window_in_which_the_share_of_captured_rows_changed_is_not_judged_for_drift() -> None:
+    windows = windows_at(DECLARATION, TRAINED + timedelta(days=5))
+    lake, found = WatchedLake(DECLARATION), {}
+    for hour, share in ((3, 0.5), (4, None)):
+        lake.capture(draw(np.random.default_rng(hour), 300), windows.start + timedelta(hours=hour), share=share)
+        scene = Scene(Champion("late_train", 1, TRAINED, "1", "c0de", "r"), REFERENCE, (), (), (), None)
+        found[hour] = watch(DECLARATION, windows, scene, lake.rows)
+    even, uneven = found.values()
+    assert (even.rows, even.answered_rows, even.share_changed, even.drift_evaluated) == (300, 600, False, True)
+    assert (uneven.rows, uneven.answered_rows, uneven.share_changed, uneven.drift_evaluated) == (600, 900, True, False)
+    assert "the share of captured rows changed in the window, from 0.5 to 1 or back" in uneven.drift_reason
 
 
 def test_a_model_of_few_rows_a_day_is_trained_when_it_is_due() -> None:
@@ -152,7 +166,7 @@ def test_scores_without_a_yardstick_are_counted_and_then_judged_by_their_own_fir
     assert record.drift_evaluated
     assert SCORE not in record.drift
     assert set(record.drift) == set(REFERENCE.features)
-    own = record.score_reference
+    own = present(record.score_reference)
     assert (own["complete"], own["rows"], own["days"]) == (False, 250 * (DAYS - 1), DAYS - 1)
     assert record.not_watched == {SCORE: own["sentence"]}
     # AND what follows from labels goes on
@@ -161,7 +175,7 @@ def test_scores_without_a_yardstick_are_counted_and_then_judged_by_their_own_fir
     for day in range(DAYS + 1, DAYS + 4):
         days.records.insert(0, days.watch(day))
     record = days.records[0]
-    own = record.score_reference
+    own = present(record.score_reference)
     assert record.not_watched == {}
     assert (record.drift[SCORE]["days"], record.drift[SCORE]["alarm"]) == (own_span(3), False)
     assert own["complete"]

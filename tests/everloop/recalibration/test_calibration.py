@@ -34,9 +34,10 @@ ROUNDING = 1e-9
 
 
 @st.composite
-def calibrations(draw: st.DrawFn, kind: Kind | None = None) -> Calibration:
+def calibrations(draw: st.DrawFn, of_kind: Kind | None = None) -> Calibration:
     """Sensible and wild ones, of one part to as many as there may be."""
-    kind = kind or draw(st.sampled_from(["log_odds", "value"]))
+    kinds: st.SearchStrategy[Kind] = st.sampled_from(["log_odds", "value"])
+    kind = draw(kinds) if of_kind is None else of_kind
     wild = draw(st.booleans())
     level, slope = (NUMBERS, ABOVE_ZERO) if wild else (st.floats(-4, 4), st.floats(0.05, 5))
     shares = draw(st.lists(st.floats(1e-6, 1), min_size=1, max_size=MOST_PARTS))
@@ -52,7 +53,8 @@ def scores_of(calibration: Calibration) -> st.SearchStrategy[list[float]]:
 def log_odds(p: np.ndarray) -> np.ndarray:
     with np.errstate(divide="ignore"):
         z: np.ndarray = np.log(p) - np.log1p(-p)
-    return np.clip(z, -LARGEST_LOG_ODDS, LARGEST_LOG_ODDS)
+    values: np.ndarray = np.clip(z, -LARGEST_LOG_ODDS, LARGEST_LOG_ODDS)
+    return values
 
 
 @pytest.mark.slow

@@ -60,7 +60,7 @@ LINES = GroupBy("line", values=("a", "b"))
 
 
 @pytest.mark.slow
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(kind=KINDS, delay=st.integers(0, 3), seed=st.integers(0, 99), changed=st.integers(0, 11), known=st.booleans())
 def test_no_score_depends_on_an_outcome_that_was_not_there_yet(
     kind: Any, delay: int, seed: int, changed: int, known: bool

@@ -23,6 +23,7 @@ from everloop.recalibration.fairness import (
 )
 from everloop.recalibration.grouped_by import OTHERS, GroupBy
 from everloop.recalibration.sums import LogOddsSums, ValueSums
+from tests.helpers.present import present
 
 BY_GROUP = GroupBy("origin", values=("a", "b"))
 THRESHOLD = 0.5
@@ -122,7 +123,7 @@ def test_a_group_of_one_class_has_no_slope_and_no_rate_of_the_other() -> None:
     told = fairness(cells, made, ("a", "b"), by="origin", days=1, limits={})["groups"]
     assert list(told) == ["a"]
     assert (told["a"]["after"]["slope"], told["a"]["after"]["false_positive_rate"]) == (None, None)
-    assert told["a"]["after"]["true_positive_rate"]["value"] == 1.0
+    assert present(told["a"]["after"]["true_positive_rate"])["value"] == 1.0
 
 
 def test_a_regressions_groups_have_means_and_slopes() -> None:
@@ -134,14 +135,14 @@ def test_a_regressions_groups_have_means_and_slopes() -> None:
     found = fairness(cells, made, ("a",), by="origin", days=1, limits={"calibration": 1.0})
     told = found["groups"]["a"]["after"]
     assert told["calibration"]["value"] == pytest.approx((s + 5 - y).mean())
-    assert told["slope"]["value"] == pytest.approx(np.polyfit(s + 5, y, 1)[0])
-    assert told["slope"]["low"] < 0.8 < told["slope"]["high"]
+    assert present(told["slope"])["value"] == pytest.approx(np.polyfit(s + 5, y, 1)[0])
+    assert present(told["slope"])["low"] < 0.8 < present(told["slope"])["high"]
     assert told.keys() == {"calibration", "slope"}
     assert list(found["gaps"]) == ["calibration"]
 
 
 @pytest.mark.slow
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=40)
 @given(
     st.lists(st.tuples(st.floats(0.01, 1), st.floats(-5, 5), st.floats(0.1, 10)), min_size=1, max_size=4),
     st.floats(0.01, 0.99),

@@ -88,7 +88,7 @@ def test_a_database_counts_the_same() -> None:
     )
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=40)
 @given(st.integers(0, 2**32 - 1), st.floats(0.2, 3), st.floats(-2, 2), st.floats(0.3, 2.0))
 def test_the_loss_of_sums_is_that_of_the_rows_but_for_a_thousandth(
     seed: int, spread: float, level: float, slope: float
@@ -106,7 +106,7 @@ def test_the_loss_of_sums_is_that_of_the_rows_but_for_a_thousandth(
 
 
 @pytest.mark.slow
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=40)
 @given(st.integers(0, 2**32 - 1), st.floats(-50, 50), st.floats(0.3, 2.0), st.floats(-1e3, 1e3))
 def test_the_squared_error_of_sums_is_that_of_the_rows(seed: int, level: float, slope: float, center: float) -> None:
     rng = np.random.default_rng(seed)
@@ -119,7 +119,7 @@ def test_the_squared_error_of_sums_is_that_of_the_rows(seed: int, level: float, 
 
 
 @pytest.mark.slow
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=40)
 @given(
     st.integers(0, 2**32 - 1), st.floats(-50, 50), st.floats(0.3, 2.0), st.floats(0.5, 60), st.floats(0, 1)
 )  # fmt: skip

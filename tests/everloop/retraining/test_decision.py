@@ -3,6 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -10,7 +11,16 @@ from hypothesis import strategies as st
 
 from everloop.model_file.schema import DriftTrigger, Investment, QualityTrigger, Quota, Retraining, VolumeTrigger
 from everloop.reasons import Reason
-from everloop.retraining.decision import Asked, Facts, FallenQuality, HeldBefore, OlderVersion, PastRun, decide
+from everloop.retraining.decision import (
+    Asked,
+    Decision,
+    Facts,
+    FallenQuality,
+    HeldBefore,
+    OlderVersion,
+    PastRun,
+    decide,
+)
 
 NOW = datetime(2013, 6, 1, 11, tzinfo=UTC)
 POLICY = Retraining(
@@ -36,7 +46,7 @@ BROKEN = [ago(hours / 24, "failed", trained=False) for hours in range(1, 24, 2)]
 QUIET = Facts(as_of=NOW, champion_version=3, quality_days=10, runs=[ago(30)], labelled_since=5000, minimum_rows=200)
 
 
-def codes(decision) -> list[str]:
+def codes(decision: Decision) -> list[str]:
     return [r.code for r in decision.reasons]
 
 
@@ -131,7 +141,9 @@ def codes(decision) -> list[str]:
         ({"asked": ASKED, "fallen": [SPREAD]}, "retrain", "manual", "normal", None, ["asked_for", "quality_spread"]),
     ],
 )
-def test_table(facts, outcome, trigger, urgency, held_back_by, reasons) -> None:
+def test_table(
+    facts: dict[str, Any], outcome: str, trigger: str | None, urgency: str, held_back_by: str | None, reasons: list[str]
+) -> None:
     decision = decide(replace(QUIET, **facts), POLICY)
     assert (decision.outcome, decision.trigger, decision.urgency) == (outcome, trigger, urgency)
     assert decision.held_back_by == held_back_by
@@ -163,7 +175,7 @@ def test_a_cause_that_was_held_back_and_shows_no_more_is_answered_by_saying_so(h
     fallen=st.booleans(),
 )
 def test_what_was_asked_for_is_a_cause_at_every_decision_until_it_is_answered(
-    ages, statuses, active, labelled, fallen
+    ages: list[float], statuses: list[str], active: bool, labelled: int, fallen: bool
 ) -> None:
     """GIVEN a request that waits, THEN it starts a run or the decision names what is in the way: never "no cause"."""
     facts = replace(
@@ -205,7 +217,9 @@ def test_reasons_say_what_fell_and_by_how_much() -> None:
     active=st.booleans(),
     labelled=st.integers(0, 400),
 )
-def test_every_decision_has_reasons_and_is_one_of_three(fallen, alarming, ages, statuses, active, labelled) -> None:
+def test_every_decision_has_reasons_and_is_one_of_three(
+    fallen: bool, alarming: int, ages: list[float], statuses: list[str], active: bool, labelled: int
+) -> None:
     facts = replace(
         QUIET,
         fallen=[LEVEL] if fallen else [],
@@ -288,19 +302,19 @@ class TestAnOlderVersion:
         ],
     )
     def test_it_comes_back_where_no_training_starts_and_not_too_often(
-        self, facts, outcome, trigger, held_back_by, reasons
-    ):
+        self, facts: dict[str, Any], outcome: str, trigger: str | None, held_back_by: str | None, reasons: list[str]
+    ) -> None:
         found = decide(replace(QUIET, older=OLDER, **facts), WEIGHS)
         assert (found.outcome, found.trigger, found.held_back_by) == (outcome, trigger, held_back_by)
         assert codes(found) == reasons
         assert found.restore == (2 if outcome == "restore" else None)
 
-    def test_it_is_nothing_to_a_policy_without_an_investment(self):
+    def test_it_is_nothing_to_a_policy_without_an_investment(self) -> None:
         assert decide(replace(QUIET, older=OLDER), POLICY).outcome == "none"
 
     @pytest.mark.slow
     @given(days=st.lists(st.booleans(), min_size=40, max_size=120), cooldown=st.integers(1, 30))
-    def test_versions_do_not_take_turns_within_a_cooldown(self, days: list[bool], cooldown: int):
+    def test_versions_do_not_take_turns_within_a_cooldown(self, days: list[bool], cooldown: int) -> None:
         """Whatever probes say from day to day, two restorations lie a cooldown apart."""
         policy = WEIGHS.model_copy(update={"cooldown_days": cooldown})
         restored: list[datetime] = []

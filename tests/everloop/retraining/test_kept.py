@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from everloop.documents.records import StoredTrigger, Trigger
 from everloop.registry.kept_requests import KeptRequest
 from everloop.registry.records import Run
 from everloop.retraining.kept import DAYS_KEPT, told_waiting, update_asked_for, waiting, what_became_of
@@ -17,14 +18,14 @@ CAME = datetime(2013, 6, 1, 11, tzinfo=UTC)
 
 
 def request(hours: float = 0, reason: str = "new stations") -> KeptRequest:
-    trigger = {"kind": "manual", "reason": reason, "requested_at": "2013-06-01T11:00:00Z", "window_end": None}
+    trigger: Trigger = {"kind": "manual", "reason": reason, "requested_at": CAME, "window_end": None}
     at = CAME + timedelta(hours=hours)
     return KeptRequest("flights", f"asked-{hours:g}", at, trigger, "the run train-1, active since …", "a person")
 
 
 def run(hours: float, *, kind: str = "train", trained: bool = True, status: str = "succeeded") -> Run:
     at = CAME + timedelta(hours=hours)
-    trigger = {"kind": "drift"}
+    trigger: StoredTrigger = {"kind": "drift"}
     return Run("flights", f"{kind}{hours:g}", kind, at, at, status=status, trigger=trigger, trained=trained)
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -63,7 +64,7 @@ def test_refused_event_is_an_error() -> None:
     "detail",
     [{}, {"model": "m"}, {"model": "m", "trigger": "quality"}, {"model": "m", "trigger": {"kind": "quality"}}],
 )
-def test_what_is_no_request_is_refused(detail) -> None:
+def test_what_is_no_request_is_refused(detail: dict[str, Any]) -> None:
     with pytest.raises(RequestUnreadableError):
         RetrainingRequest.from_detail(detail)
 

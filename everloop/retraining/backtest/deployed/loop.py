@@ -26,6 +26,7 @@ from everloop.registry.restorations import RESTORE
 from everloop.retraining.backtest.deployed.counts import Answers, CountedInMemory
 from everloop.retraining.backtest.deployed.lived import FIRST, Lived, Promotion, told
 from everloop.retraining.backtest.deployed.probing import Probes
+from everloop.retraining.backtest.deployed.put_aside import PutAside
 from everloop.retraining.backtest.deployed.rows import LoopRows
 from everloop.retraining.backtest.deployed.runs import Made, bring_back, carry_out
 from everloop.retraining.backtest.deployed.traffic import EvenRouter, Router, Traffic
@@ -86,6 +87,7 @@ class _Loop:
     models: dict[int, Model] = field(default_factory=dict)
     served: set[int] = field(default_factory=set)
     taken_back: set[int] = field(default_factory=set)
+    aside: PutAside | None = None
     calibrations: int = 0
     traffic: Traffic = field(init=False)
     probes: Probes = field(init=False)
@@ -147,7 +149,8 @@ class _Loop:
         )
         learns = "" if span is None else f" It learns from: {span['reason']['sentence']}"
         self.progress(f"{format_instant(at)} trains: {trigger['reason']}{learns}")
-        made = carry_out(self.declaration, self.rows, self.jobs, opened, champion, version, self.windows)
+        made = carry_out(self.declaration, self.rows, self.jobs, opened, champion, version, self.windows, self.aside)
+        self.aside = made.aside
         if made.run.version is not None:
             self.registered[version] = at
         if made.serves is not None:
@@ -164,7 +167,8 @@ class _Loop:
         )
         self.progress(f"{format_instant(at)} brings version {number} back: {trigger['reason']}")
         older = Serving(number, self.models[number])
-        self._roll_out(bring_back(self.declaration, self.rows, self.jobs, opened, champion, older, self.windows), at)
+        made = bring_back(self.declaration, self.rows, self.jobs, opened, champion, older, self.windows, self.aside)
+        self._roll_out(made, at)
 
     def probe(self, request: ProbeRequest, at: datetime) -> None:
         """Measure a fresh probe."""

@@ -12,6 +12,7 @@ import pandas as pd
 
 from everloop.dataset.snapshot import SnapshotParts, build_snapshot
 from everloop.dataset.snapshot_query import snapshot_window
+from everloop.dataset.standing import Standing
 from everloop.recalibration.calibration import group_places
 from everloop.recalibration.grouped_by import GroupBy
 
@@ -101,9 +102,12 @@ class LoopRows:
         first, last = np.searchsorted(self.time, [instant(begin), instant(end)])
         return slice(max(int(first), self.first_asked), max(int(last), self.first_asked))
 
-    def snapshot(self, declaration: ModelDeclaration, as_of: datetime) -> SnapshotParts:
+    def snapshot(
+        self, declaration: ModelDeclaration, as_of: datetime, standing: Standing | None = None
+    ) -> SnapshotParts:
         """The training set that a run makes at ``as_of``; raises as ``build_snapshot``."""
-        return build_snapshot(self.told(declaration, as_of), declaration, query=SOURCE, as_of=as_of)
+        told = self.told(declaration, as_of)
+        return build_snapshot(told, declaration, query=SOURCE, as_of=as_of, standing=standing)
 
     def told(self, declaration: ModelDeclaration, as_of: datetime) -> pd.DataFrame:
         """The rows of a training set made at ``as_of``, with the labels that were known then.

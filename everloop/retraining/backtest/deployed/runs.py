@@ -14,6 +14,7 @@ from everloop.documents.window import WindowRecord
 from everloop.evaluation import gate, refit, restoration
 from everloop.recalibration.declared import judged_scores
 from everloop.registry.records import Run
+from everloop.retraining.backtest.deployed.put_aside import PutAside, asked_for, with_standing
 from everloop.retraining.backtest.deployed.rows import LoopRows
 from everloop.retraining.backtest.deployed.training import Evaluated, Jobs, Model, Serving, TrainingFailedError
 
@@ -31,10 +32,13 @@ class Made:
         With its verdict. Its status is ``open`` where a rollout follows.
     serves : Model or None
         What is rolled out; None where the gate refused, or the run failed.
+    aside : PutAside or None
+        The standing set from then on; None where there is none.
     """
 
     run: Run
     serves: Model | None = None
+    aside: PutAside | None = None
 
 
 def carry_out(
@@ -45,6 +49,7 @@ def carry_out(
     champion: Serving | None,
     version: int,
     windows: Sequence[WindowRecord],
+    aside: PutAside | None = None,
 ) -> Made:
     """Carry a run out that has been opened.
 
@@ -54,15 +59,19 @@ def carry_out(
         The number that its candidate is registered by.
     windows : sequence of WindowRecord
         Those recorded so far, oldest first.
+    aside : PutAside or None
+        The standing set, where a run before chose one.
     """
     try:
-        parts = rows.snapshot(learning_from(declaration, run.training_days), run.as_of)
+        asked = asked_for(declaration, aside, trains=True)
+        parts = rows.snapshot(learning_from(declaration, run.training_days), run.as_of, asked)
     except (ContractViolationError, SplitError) as error:
-        return Made(_failed(run, f"{type(error).__name__}: {error}", trained=False))
+        return Made(_failed(run, f"{type(error).__name__}: {error}", trained=False), aside=aside)
+    parts, aside = with_standing(parts, aside)
     try:
         candidate = jobs.evaluated(parts, run.run_id, champion, windows)
     except TrainingFailedError as error:
-        return Made(_failed(run, str(error), trained=True))
+        return Made(_failed(run, str(error), trained=True), aside=aside)
     snapshot = parts.snapshot
     expected = gate.Expected(
         declaration.model,
@@ -72,6 +81,7 @@ def carry_out(
         None if champion is None else champion.version,
         judged_scores(declaration),
         held_groups=HeldGroups.of(declaration),
+        standing_sha256=None if aside is None else aside.sha256,
     )
     verdict = gate.decide(candidate.report, declaration.gate, expected)
     told = verdict.as_dict()
@@ -83,12 +93,12 @@ def carry_out(
         snapshot_hash=snapshot.snapshot_hash,
     )
     if not verdict.passed:
-        return Made(replace(run, status="rejected", ended_at=run.started_at))
+        return Made(replace(run, status="rejected", ended_at=run.started_at), aside=aside)
     if declaration.training.refit != "after_gate":
-        return Made(run, candidate.model)
+        return Made(run, candidate.model, aside)
     model, decision = _refit(declaration, parts, jobs, run, candidate)
     chosen = decision.as_dict()
-    return Made(replace(run, refit={"serves": chosen["serves"], "reasons": chosen["reasons"]}), model)
+    return Made(replace(run, refit={"serves": chosen["serves"], "reasons": chosen["reasons"]}), model, aside)
 
 
 def bring_back(
@@ -99,6 +109,7 @@ def bring_back(
     champion: Serving,
     version: Serving,
     windows: Sequence[WindowRecord],
+    aside: PutAside | None = None,
 ) -> Made:
     """Judge an older version again, in a run that has been opened; nothing is trained.
 
@@ -106,12 +117,15 @@ def bring_back(
     ----------
     windows : sequence of WindowRecord
         Those recorded so far, oldest first.
+    aside : PutAside or None
+        The standing set, where a run before chose one.
     """
     try:
-        parts = rows.snapshot(declaration, run.as_of)
+        parts = rows.snapshot(declaration, run.as_of, asked_for(declaration, aside, trains=False))
+        parts, _ = with_standing(parts, aside)
         found = jobs.older(parts, run.run_id, version, champion, windows)
     except (ContractViolationError, SplitError, TrainingFailedError) as error:
-        return Made(_failed(run, str(error), trained=False))
+        return Made(_failed(run, str(error), trained=False), aside=aside)
     snapshot = parts.snapshot
     expected = restoration.Expected(
         model=declaration.model,
@@ -124,6 +138,7 @@ def bring_back(
         asked_for=False,
         scores=judged_scores(declaration),
         held_groups=HeldGroups.of(declaration),
+        standing_sha256=None if aside is None else aside.sha256,
     )
     told = restoration.decide(found.report, declaration.gate, expected).as_dict()
     run = replace(
@@ -134,8 +149,8 @@ def bring_back(
         snapshot_hash=snapshot.snapshot_hash,
     )
     if told["verdict"] != "pass":
-        return Made(replace(run, status="rejected", ended_at=run.started_at))
-    return Made(run, version.model)
+        return Made(replace(run, status="rejected", ended_at=run.started_at), aside=aside)
+    return Made(run, version.model, aside)
 
 
 def _refit(

@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -32,7 +33,9 @@ Adversary = Callable[[int, tuple[float, float]], np.ndarray]
 
 def lived(adversary: Adversary, days: int, delay: int, interval: Interval = INTERVAL) -> list[float]:
     """By how much each day's served loss exceeds that of the interval at birth, in the unit of the bound."""
-    state, waiting, excess = start(interval.coverage, delay), [], []
+    state = start(interval.coverage, delay)
+    waiting: list[Any] = []
+    excess: list[float] = []
     for day in range(days):
         if len(waiting) > delay:
             known = day - 1 - delay

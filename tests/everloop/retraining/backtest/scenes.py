@@ -29,7 +29,8 @@ def table(line: Timeline, by_window: np.ndarray, noise: np.ndarray | float = 0.0
 def ageing_losses(windows: int, slope: float) -> np.ndarray:
     """1 a window when a model is new, more by its age."""
     age = np.arange(windows)[None, :] - np.arange(windows)[:, None]
-    return 1 + slope * np.maximum(age, 0).astype(float)
+    values: np.ndarray = 1 + slope * np.maximum(age, 0).astype(float)
+    return values
 
 
 def history(by_window: np.ndarray, *, lag_days: int = 0, noise: np.ndarray | float = 0.0) -> History:

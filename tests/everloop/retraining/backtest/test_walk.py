@@ -36,7 +36,7 @@ def with_drift(found: History, shift: np.ndarray) -> History:
 
 
 @pytest.mark.slow
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.integers(0, 10_000), st.integers(4, 9), st.floats(0.01, 3))
 def test_no_policy_that_retrains_is_cheaper_than_hindsight(seed: int, windows: int, cost: float) -> None:
     rng = np.random.default_rng(seed)
@@ -61,7 +61,7 @@ def test_hindsight_is_the_best_of_all_that_could_have_been(seed: int, cost: floa
 
 
 @pytest.mark.slow
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.integers(0, 10_000), st.integers(0, 3), st.integers(1, 7))
 def test_no_decision_rests_on_what_lies_ahead(seed: int, lag_days: int, from_window: int) -> None:
     # GIVEN two worlds that are the same until the labels that are known at the start of a window

@@ -48,7 +48,7 @@ def answer(engine: Engine, query: str) -> pd.DataFrame:
 
 
 @pytest.mark.slow
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data(), rows=st.integers(120, 400), most=st.sampled_from([10, 119, 250, 1000]))
 def test_what_probes_learn_from_is_what_pandas_draws(engine: Engine, data: st.DataObject, rows: int, most: int) -> None:
     declaration = anything(minimum_rows=10)

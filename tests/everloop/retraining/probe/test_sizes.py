@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from everloop.documents.probe import DailyLosses, VersionLosses
 from everloop.json_text import canonical_json
 from everloop.model_file.sections.retraining import LONGEST_PROBE_DAYS
 from everloop.model_file.sizes import INVESTMENT, MAX_ITEM_BYTES
@@ -22,12 +23,12 @@ LONG = 1234.5678901234567
 
 
 def test_the_longest_window_with_all_probes_has_room_in_a_record() -> None:
-    daily = {"loss": [LONG] * LONGEST_PROBE_DAYS, "money": [LONG] * LONGEST_PROBE_DAYS}
+    daily: DailyLosses = {"loss": [LONG] * LONGEST_PROBE_DAYS, "money": [LONG] * LONGEST_PROBE_DAYS}
     document = probe_document(0, champion=0.5, money=True)
     end = document["window_end"]
     champion = document["champion"]
     assert champion is not None
-    versions = [{"version": 100 + v, "losses": daily} for v in range(MOST_OLDER_VERSIONS)]
+    versions: list[VersionLosses] = [{"version": 100 + v, "losses": daily} for v in range(MOST_OLDER_VERSIONS)]
     document = {
         **document,
         "days": ["2013-03-01"] * LONGEST_PROBE_DAYS,

@@ -124,7 +124,7 @@ class SaidJobs:
         rule = estimate("log_loss", label, np.full(len(test), label.mean()))
         beside = None
         if champion is not None:
-            place = self.rows.set_index("key").index.get_indexer(test["key"])
+            place = self.rows.set_index("key").index.get_indexer(pd.Index(test["key"]))
             beside = estimate("log_loss", label, champion.model.score(place))
         learned = parts.train["time"].max().to_pydatetime().replace(tzinfo=UTC)
         paired = None if beside is None else paired_difference(ours, beside, days)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,6 +20,7 @@ from everloop.recalibration.grouped_by import OTHERS, GroupBy
 from everloop.recalibration.interval import Interval
 from everloop.recalibration.spread.sums import SpreadSums
 from everloop.recalibration.sums import Scale
+from everloop.recalibration.written import Kind
 from everloop.retraining.backtest.deployed.counts import Answers, CountedInMemory
 from everloop.retraining.backtest.deployed.rows import LoopRows
 from tests.helpers.declarations import binary_document, declare, regression_document
@@ -41,7 +44,11 @@ def declarations() -> dict[str, ModelDeclaration]:
 def lived(declaration: ModelDeclaration, rng: np.random.Generator) -> tuple[LoopRows, Answers, WatchedLake]:
     """Some days in which two versions answered, as rows in memory and as a lake."""
     classification = declaration.problem.type == "binary_classification"
-    lake, frames, versions, raws, served = WatchedLake(declaration), [], [], [], []
+    lake = WatchedLake(declaration)
+    frames: list[pd.DataFrame] = []
+    versions: list[int] = []
+    raws: list[float] = []
+    served: list[float] = []
     lag = timedelta(hours=declaration.data.label_lag_hours)
     for day in range(DAYS):
         for hour in HOURS:
@@ -55,8 +62,8 @@ def lived(declaration: ModelDeclaration, rng: np.random.Generator) -> tuple[Loop
             versions += [version] * len(rows)
             raws += raw.tolist()
             served += rows.scores.tolist()
-    rows = LoopRows.of(pd.concat(frames, ignore_index=True), declaration, BEGIN)
-    return rows, Answers(np.array(versions), np.array(raws), np.array(served)), lake
+    lived_rows = LoopRows.of(pd.concat(frames, ignore_index=True), declaration, BEGIN)
+    return lived_rows, Answers(np.array(versions), np.array(raws), np.array(served)), lake
 
 
 def as_frame(rows: WatchedRows, at: datetime, part: int) -> pd.DataFrame:
@@ -121,20 +128,20 @@ def assert_same_groups(in_memory: CountedInMemory, on_lake: CountedOnLake, scale
         assert list(found) == list(wanted) == list(range(OTHERS, len(by)))
         for place, sums in wanted.items():
             assert_same_sums(found[place].to_document(), sums.to_document())
-    kind = found[0].kind
+    kind: Kind = "log_odds" if found[0].kind == "log_odds" else "value"
     own = Calibration(kind, (Part(1, 0.3, 1.2),), 8.0, WINDS, (None, (Part(1, -0.4, 1.0),), (Part(1, 0.4, 0.8),)))
     made = {"before": identity(kind), "shared": own.shared, "after": own}
     comparison = Comparison(LINES, WINDS, made, days=2)  # type: ignore[arg-type]  # the names are those
     counted, expected = in_memory.compared(comparison, scale), on_lake.compared(comparison, scale)
     assert counted.keys() == expected.keys()
-    for place, rows in expected.items():
-        assert_same_sums(counted[place].sums.to_document(), rows.sums.to_document())
+    for pair_of, rows in expected.items():
+        assert_same_sums(counted[pair_of].sums.to_document(), rows.sums.to_document())
         assert {name: pair for name, pair in rows.over.items() if any(pair)} == {
-            name: pair for name, pair in counted[place].over.items() if kind == "log_odds" and any(pair)
+            name: pair for name, pair in counted[pair_of].over.items() if kind == "log_odds" and any(pair)
         }
 
 
-def assert_same_sums(found: dict, wanted: dict) -> None:
+def assert_same_sums(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
     assert found.keys() == wanted.keys()
     for name, value in wanted.items():
         if name == "bins":

@@ -17,6 +17,7 @@ from everloop.retraining.backtest.deployed.loop import live
 from everloop.retraining.backtest.deployed.rows import LoopRows, instant
 from everloop.retraining.backtest.deployed.traffic import EvenRouter
 from tests.everloop.retraining.backtest.deployed.scenes import BEGIN, DAYS, SaidJobs, declaration, history
+from tests.helpers.present import present
 
 END = BEGIN + timedelta(days=DAYS)
 
@@ -166,7 +167,7 @@ def test_a_model_that_says_too_much_is_recalibrated_unless_that_is_declared_away
     bake = timedelta(minutes=declared.rollout.bake_minutes)
     published = [w for w in found.windows if w.recalibration and w.recalibration["decision"] == "publish"]
     assert all(window.scheduled_at >= BEGIN + bake for window in published)
-    assert all(Calibration.from_text(w.recalibration["calibration"]) for w in published if w.recalibration)
+    assert all(Calibration.from_text(present(w.recalibration["calibration"])) for w in published if w.recalibration)
 
 
 def test_a_label_counts_from_when_it_came() -> None:
