@@ -40,6 +40,7 @@ class Seam(Generic[T]):
         self.what = what
         self.attribute = attribute
         self.names = names
+        self._loaded: dict[str, T] = {}
 
     def __iter__(self) -> Iterator[T]:
         """The implementations, in the order of their registration."""
@@ -53,10 +54,13 @@ class Seam(Generic[T]):
         UnknownImplementationError
             Naming those that are registered.
         """
+        if name in self._loaded:
+            return self._loaded[name]
         if name not in self.names:
             raise UnknownImplementationError(f"{name!r} is not a {self.what}; registered are {', '.join(self.names)}")
         module = importlib.import_module(f"{self.package}.{name}")
-        return cast("T", getattr(module, self.attribute))
+        found = self._loaded[name] = cast("T", getattr(module, self.attribute))
+        return found
 
     def registered(self, name: Any) -> str:
         """``name``, which is registered; for a declaration's key.

@@ -10,6 +10,7 @@ from dataclasses import MISSING, dataclass, fields
 from datetime import datetime
 from typing import Any
 
+from everloop.documents.deployment import DifferenceDocument
 from everloop.documents.records import (
     AliasFound,
     EnvironmentRecord,
@@ -353,11 +354,12 @@ class NoteReconciled(Command):
 class NoteDeployment(Command):
     """See :meth:`Reconciliations.note`."""
 
-    reasons: list[ReasonDocument]
+    reasons: list[DifferenceDocument]
     putting_right: bool
     version: int | None
     at: datetime
     actor: str
+    explained: list[DifferenceDocument] | None = None
 
     def carry_out(self, store: RegistryStore) -> Record | None:
         return store.reconciliations.note(**vars(self))
@@ -386,6 +388,7 @@ class EndDrill(Command):
     reason: str | None
     at: datetime
     actor: str
+    gave_way: bool = False
 
     def carry_out(self, store: RegistryStore) -> Record | None:
         return store.drills.end(**vars(self))

@@ -23,7 +23,7 @@ from everloop.registry.versions import Versions
 BEGUN, ENDED = "drill_begun", "drill_ended"
 """What the audit chain calls them."""
 
-UNDER_WAY, PASSED, FAILED = "under_way", "passed", "failed"
+UNDER_WAY, PASSED, FAILED, GAVE_WAY = "under_way", "passed", "failed", "gave_way"
 
 
 @dataclass(frozen=True)
@@ -37,11 +37,11 @@ class Drill(Record):
     version, previous_version : int
         The champion, and the version that its requests were sent to.
     status : str
-        ``under_way``, ``passed``, or ``failed``.
+        ``under_way``, ``passed``, ``failed``, or ``gave_way`` to what moved the traffic otherwise.
     back_seconds, forward_seconds : float or None
         How long it took until all requests went to the previous version, and to the champion again.
     reason : str
-        Why it failed; empty where it did not.
+        Why it failed or gave way; empty where it passed.
     """
 
     DOCUMENTS: ClassVar[frozenset[str]] = frozenset()
@@ -125,8 +125,9 @@ class Drills:
         reason: str | None,
         at: datetime,
         actor: str,
+        gave_way: bool = False,
     ) -> Drill:
-        """Note how the drill that began then ended: it failed where there is a reason.
+        """Note how the drill that began then ended: where there is a reason, it failed or gave way.
 
         Raises
         ------
@@ -140,7 +141,7 @@ class Drills:
                 raise UnknownStatusError(f"model {self.model}: no drill of {instant_text(begun_at)} is under way")
             ended = replace(
                 last,
-                status=FAILED if reason else PASSED,
+                status=(GAVE_WAY if gave_way else FAILED) if reason else PASSED,
                 back_seconds=back_seconds,
                 forward_seconds=forward_seconds,
                 reason=reason or "",

@@ -238,6 +238,8 @@ class RolloutBeginning:
         Where the alias stood, and goes back to; without a champion it answers nothing.
     previous_version, previous_lambda_version, previous_code_sha256
         The champion it set out against; None when there was none.
+    unseen_first : bool
+        Whether the candidate answers unseen before it meets a caller.
     """
 
     rollout_id: str
@@ -251,6 +253,7 @@ class RolloutBeginning:
     previous_version: int | None = None
     previous_lambda_version: str | None = None
     previous_code_sha256: str | None = None
+    unseen_first: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

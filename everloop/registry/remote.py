@@ -9,9 +9,9 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from everloop.busy_services import ServiceBusyError
+from everloop.documents.deployment import DifferenceDocument
 from everloop.documents.records import GuardrailCheck, RefitChoice
 from everloop.json_text import canonical_json
-from everloop.reasons import ReasonDocument
 from everloop.registry import commands
 from everloop.registry.calibration_records import CalibrationFreeze, CalibrationRecord, PublishedFacts
 from everloop.registry.calibrations import Calibrations
@@ -22,7 +22,7 @@ from everloop.registry.exceptions import CommandRefusedError, WriterFailedError
 from everloop.registry.items import Record
 from everloop.registry.kept_requests import KeptRequest, KeptRequests
 from everloop.registry.ledger import Ledger, Plan
-from everloop.registry.reconciliations import Reconciliation, Reconciliations
+from everloop.registry.reconciliations import Reconciliation, Reconciliations, noted
 from everloop.registry.records import Rollout, RolloutBeginning, Run, Version
 from everloop.registry.refusals import WriterAnswer, refusal_from
 from everloop.registry.removals import Removals
@@ -279,11 +279,12 @@ class RemoteReconciliations(Reconciliations):
         super().__init__(ledger)
         self._writer = writer
 
-    def note(self, reasons: list[ReasonDocument], **given: Any) -> Reconciliation:
+    def note(self, reasons: list[DifferenceDocument], **given: Any) -> Reconciliation:
         """As :meth:`Reconciliations.note`; what is on record already is not sent."""
-        standing = self.latest()
-        if (standing.reasons if standing else []) == reasons:
-            return standing or Reconciliation(self.model, given["at"])
+        standing = self.latest() or Reconciliation(self.model, given["at"])
+        how = {"putting_right": given["putting_right"], "at": given["at"]}
+        if noted(standing, reasons, given.get("explained") or [], **how) is None:
+            return standing
         return self._writer.ask(Reconciliation, commands.NoteDeployment(reasons, **given))
 
 

@@ -23,7 +23,7 @@ from everloop.registry.ledger import Ledger, Plan
 from everloop.registry.moves import Move, move
 from everloop.registry.records import Champion, Rollout
 from everloop.registry.runs import Runs, fence
-from everloop.registry.states import SERVING, State
+from everloop.registry.states import CANDIDATE, SERVING, State
 from everloop.registry.versions import Versions
 
 
@@ -58,7 +58,7 @@ class Rollouts:
         return sorted(found, key=lambda r: r.started_at, reverse=True)
 
     def start(self, rollout: Rollout, *, at: datetime, actor: str) -> Rollout:
-        """Record a rollout; a candidate (kind ``version``) goes to ``staging``.
+        """Record a rollout; a candidate (kind ``version``) goes to ``staging``, or, to begin unseen, to ``shadow``.
 
         Raises
         ------
@@ -92,16 +92,17 @@ class Rollouts:
             if rollout.kind == "code":
                 self._versions.expect(rollout.version, *SERVING)
                 return Plan(tuple(writes), (entry,))
-            version = self._versions.expect(rollout.version, State.EVALUATED, State.SHADOW)
-            self._versions.check_place(State.STAGING, rollout.version)
-            staged = move(version, State.STAGING, at=at, actor=actor)
+            version = self._versions.expect(rollout.version, State.EVALUATED)
+            for place in CANDIDATE:
+                self._versions.check_place(place, rollout.version)
+            staged = move(version, State.SHADOW if rollout.unseen_first else State.STAGING, at=at, actor=actor)
             return Plan((*writes, *staged.changes), (entry, staged.entry))
 
         self._ledger.commit(f"rollout:{rollout.rollout_id}", f"start rollout {rollout.rollout_id}", plan)
         return self.get(rollout.rollout_id)
 
     def step(self, rollout_id: str, *, step_index: int, percent: float | None, at: datetime, actor: str) -> Rollout:
-        """Record that step ``step_index`` is in effect since ``at``.
+        """Record that step ``step_index`` is in effect since ``at``; with callers, a candidate leaves its shadow.
 
         Raises
         ------
@@ -125,7 +126,7 @@ class Rollouts:
             stepped = replace(_begun(rollout, at), step_index=step_index, percent=percent, step_started_at=at)
             details = {"step_index": step_index, "percent": percent}
             entry = _entry("traffic_shifted", rollout, at, actor, details)
-            return Plan((_replaced(rollout, stepped),), (entry,))
+            return _plan((_replaced(rollout, stepped),), entry, self._out_of_shadow(stepped, at, actor))
 
         operation = f"step:{rollout_id}:{step_index}"
         self._ledger.commit(operation, f"rollout {rollout_id}: step {step_index}", plan)
@@ -350,6 +351,12 @@ class Rollouts:
             )
         return champion
 
+    def _out_of_shadow(self, rollout: Rollout, at: datetime, actor: str) -> list[Move]:
+        if rollout.kind == "code" or not rollout.percent:
+            return []
+        version = self._versions.expect(rollout.version, *CANDIDATE)
+        return [move(version, State.STAGING, at=at, actor=actor)] if version.state is State.SHADOW else []
+
     def _promotion_moves(self, rollout: Rollout, at: datetime, actor: str) -> list[Move]:
         if rollout.kind == "code":
             self._versions.expect(rollout.version, *SERVING)
@@ -359,12 +366,12 @@ class Rollouts:
             old = self._versions.expect(rollout.previous_version, *SERVING)
             reason = f"version {rollout.version} took over"
             moves.append(move(old, State.DEPRECATED, at=at, actor=actor, reason=reason))
-        candidate = self._versions.expect(rollout.version, State.STAGING)
+        candidate = self._versions.expect(rollout.version, *CANDIDATE)
         return [*moves, move(candidate, State.PRODUCTION, at=at, actor=actor)]
 
     def _rollback_moves(self, rollout: Rollout, reason: str, at: datetime, actor: str) -> list[Move]:
         serving = rollout.status == "baking"
-        version = self._versions.expect(rollout.version, *(SERVING if serving else {State.STAGING}))
+        version = self._versions.expect(rollout.version, *(SERVING if serving else CANDIDATE))
         moves = [move(version, State.EXPERIMENTING, at=at, actor=actor, reason=reason)]
         if serving and rollout.previous_version is not None:
             old = self._versions.expect(rollout.previous_version, State.DEPRECATED)

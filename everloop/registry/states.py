@@ -23,14 +23,19 @@ class State(StrEnum):
 SERVING = frozenset({State.PRODUCTION, State.RETRAINING})
 """The states of a champion. At most one version of a model is in any of them."""
 
-SINGLE_PLACE = frozenset({State.SHADOW, State.STAGING})
+CANDIDATE = (State.SHADOW, State.STAGING)
+"""The states of a version that a rollout brings to serve. At most one version of a model is in any of them."""
+
+SINGLE_PLACE = frozenset(CANDIDATE)
 """States at most one version of a model is in at a time."""
 
 TRANSITIONS: dict[State, frozenset[State]] = {
     State.EXPERIMENTING: frozenset({State.EVALUATED, State.RETIRED}),
-    # A plan without a shadow goes to staging directly; a gate repeated on new rows may fail later.
+    # A candidate is in shadow while it answers unseen, and in staging once callers may meet it. A plan without a shadow
+    # goes to staging directly; a gate repeated on new rows may fail later.
     State.EVALUATED: frozenset({State.SHADOW, State.STAGING, State.EXPERIMENTING, State.RETIRED}),
-    State.SHADOW: frozenset({State.STAGING, State.EXPERIMENTING}),
+    # To production: the plan has no step after its shadow.
+    State.SHADOW: frozenset({State.STAGING, State.PRODUCTION, State.EXPERIMENTING}),
     State.STAGING: frozenset({State.PRODUCTION, State.EXPERIMENTING}),
     # Back to experimenting: rolled back while it baked.
     State.PRODUCTION: frozenset({State.RETRAINING, State.DEPRECATED, State.EXPERIMENTING}),

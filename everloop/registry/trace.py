@@ -68,8 +68,8 @@ class Status:
         What it is served with; None where what the model says is served.
     calibration_freeze : CalibrationFreeze or None
         Who froze calibrations.
-    staging : int or None
-        The version a rollout is bringing to serve.
+    shadow, staging : int or None
+        The version a rollout is bringing to serve: unseen as yet, or met by callers.
     kept_requests : list of KeptRequest
         Every request to train that came while nothing could start, newest first.
     waivers : list of Waiver
@@ -98,6 +98,7 @@ class Status:
     waivers: list[Waiver] = field(default_factory=list)
     reconciliation: Reconciliation | None = None
     drill: Drill | None = None
+    shadow: int | None = None
 
     def to_json(self) -> JsonObject:
         """The status as JSON values."""
@@ -238,6 +239,7 @@ def status(store: RegistryStore, *, latest: int = 10) -> Status:
         own_labels=own_labels_of(serving, store.windows.latest) if serving else None,
         calibration=store.calibrations.in_force(champion),
         calibration_freeze=store.calibrations.freeze_in_force(),
+        shadow=store.versions.place(State.SHADOW),
         staging=store.versions.place(State.STAGING),
         active_run=store.runs.active(),
         kept_requests=store.kept_requests.all()[:latest],

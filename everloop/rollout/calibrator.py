@@ -17,6 +17,7 @@ from everloop.registry.records import Champion
 from everloop.registry.store import RegistryStore
 from everloop.rollout.exceptions import NothingServesError
 from everloop.rollout.holds import code_waits
+from everloop.rollout.previous import beside, stood_by
 from everloop.rollout.targets import Published, RolloutTarget, ServedArtifact
 
 PUBLISHER = "monitor"
@@ -25,10 +26,11 @@ PUBLISHER = "monitor"
 
 @dataclass(frozen=True)
 class Calibrator:
-    """What a calibration is published with."""
+    """What a calibration is published with. ``stands_by``: the champion before answers where this one can't."""
 
     store: RegistryStore
     target: RolloutTarget
+    stands_by: bool = False
 
     def calibrate(self, learned: LearnedCalibration, *, at: datetime) -> CalibrationAnswer:
         """Publish what a window taught, once. Where it may not be published now, the answer says why.
@@ -151,7 +153,8 @@ class Calibrator:
 
     def _artifact(self, champion: Champion, text: str) -> ServedArtifact:
         version = self.store.versions.get(champion.version)
-        return ServedArtifact(version.version, version.artifact_prefix, version.manifest_sha256, text)
+        before = beside(stood_by(self.store, version.version), text) if self.stands_by else None
+        return ServedArtifact(version.version, version.artifact_prefix, version.manifest_sha256, text, before)
 
     def _settle(self) -> None:
         """Send every request to where the registry's pointer is, unless a rollout shares them out by now."""

@@ -6,12 +6,13 @@ for. Every method may be repeated, at any time after a crash.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from everloop.documents.pipeline import CheckState, NothingRolledBack, RolloutState
 from everloop.documents.records import AliasFound, GuardrailCheck, Phase
+from everloop.model_file.worst_case import longest_rollout_minutes
 from everloop.reasons import Reason, ReasonDocument
 from everloop.registry.exceptions import ChampionChangedError, RolloutEndedError
 from everloop.registry.records import Champion, Rollout, Version
@@ -28,12 +29,14 @@ from everloop.rollout.losses import loss_of
 from everloop.rollout.metrics import CloudWatchMetrics, first_whole_minute
 from everloop.rollout.pauses import Pause, lasted_seconds
 from everloop.rollout.plan import RolloutPlan
+from everloop.rollout.previous import beside, standby, stood_by
 from everloop.rollout.shadow import decide_shadow, wait_in_shadow
 from everloop.rollout.shadowing import Shadowing
 from everloop.rollout.state import rollout_state, watched_state
 from everloop.rollout.strategies import Situation, strategy_for
 from everloop.rollout.targets import Published, RolloutTarget, ServedArtifact
 from everloop.rollout.version_metrics import VersionMetrics
+from everloop.serving.standby import Standby
 
 if TYPE_CHECKING:
     from everloop.model_file.schema import Rollout as DeclaredRollout
@@ -48,7 +51,8 @@ class Conductor:
 
     ``declared`` is the declaration's ``rollout`` section, ``declaration_sha256`` the hash of the whole,
     ``artifact_bucket`` where registered files stand. ``shadowing`` asks candidates unseen, and ``answering`` compares
-    what both versions answer, where that is declared.
+    what both versions answer, where that is declared. ``stands_by`` says whether the champion before a version answers
+    in its place.
     """
 
     store: RegistryStore
@@ -60,6 +64,7 @@ class Conductor:
     declaration_sha256: str = ""
     shadowing: Shadowing | None = None
     answering: Answering | None = None
+    stands_by: bool = False
     _long_over: dict[tuple[str, datetime], VersionMetrics] = field(default_factory=dict, repr=False, compare=False)
     _judged_answers: list[tuple[Answered, Judged]] = field(default_factory=list, repr=False, compare=False)
 
@@ -85,7 +90,9 @@ class Conductor:
         champion = self._published_champion(champion, run_id, at)
         fallback = self._stand_on(champion, run_id, at)
         # New code serves what serves now; a version begins with no calibration, since none was learned for it.
-        published = self.target.publish(_artifact(registered, self._calibration(champion) if kind == "code" else ""))
+        calibration = self._calibration(champion) if kind == "code" else ""
+        before = self._standby(number, champion, at, calibration)
+        published = self.target.publish(_artifact(registered, calibration, before))
         rollout = Rollout(
             model=self.store.model,
             rollout_id=run_id,
@@ -100,6 +107,8 @@ class Conductor:
             previous_lambda_version=champion.lambda_version if champion else None,
             previous_code_sha256=champion.code_sha256 if champion else None,
         )
+        plan = self._plan(rollout)
+        rollout = replace(rollout, unseen_first=bool(plan.steps) and plan.step(0).is_shadow)
         return rollout_state(self.store.rollouts.start(rollout, at=at, actor=_actor(run_id)))
 
     def shift(self, rollout_id: str, after: int, *, at: datetime) -> RolloutState:
@@ -272,7 +281,9 @@ class Conductor:
         """
         if champion is None:
             return None
-        artifact = _artifact(self.store.versions.get(champion.version), self._calibration(champion))
+        calibration = self._calibration(champion)
+        before = self._standby(champion.version, champion, at, calibration)
+        artifact = _artifact(self.store.versions.get(champion.version), calibration, before)
         if self.target.holds(champion.lambda_version, artifact):
             return champion
         if not self.target.current().pinned:
@@ -292,6 +303,20 @@ class Conductor:
         """The text of the calibration that the champion is served with; empty for none."""
         record = self.store.calibrations.in_force(champion)
         return record.calibration if record else ""
+
+    def _standby(self, number: int, champion: Champion | None, at: datetime, own: str) -> Standby | None:
+        """What answers where version ``number`` can't: the champion that it is to follow, or that it followed.
+
+        While its rollout may last, the champion is also asked what the version refuses. ``own`` is the calibration that
+        the version itself is served with.
+        """
+        if not self.stands_by or champion is None:
+            return None
+        if champion.version == number:
+            return beside(stood_by(self.store, number), own)
+        ends_by = at + timedelta(minutes=longest_rollout_minutes(self.declared))
+        serving = self.store.versions.get(champion.version)
+        return beside(standby(serving, ends_by, self._calibration(champion)), own)
 
     def _give_back(self, rollout: Rollout) -> None:
         """Send every request to what served before the rollout.
@@ -497,8 +522,8 @@ class Conductor:
 _UNEXPLAINED: ReasonDocument = {"code": "pipeline_failed", "sentence": "the pipeline failed during the rollout"}
 
 
-def _artifact(version: Version, calibration: str) -> ServedArtifact:
-    return ServedArtifact(version.version, version.artifact_prefix, version.manifest_sha256, calibration)
+def _artifact(version: Version, calibration: str, before: Standby | None) -> ServedArtifact:
+    return ServedArtifact(version.version, version.artifact_prefix, version.manifest_sha256, calibration, before)
 
 
 def _situation(rollout: Rollout) -> Situation:

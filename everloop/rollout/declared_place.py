@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 FEATURE_KEYS = {"name", "type", "min", "max", "values", "unseen", "max_length"}
 """What the data plane reads of a declared feature."""
 
+SERVING_KEYS = {"fallback", "capture"}
+
 
 def declared_place(declaration: ModelDeclaration, *, role_arn: str, artifact_bucket: str) -> TargetPlace:
     """The place of the declaration's rollout target.
@@ -62,7 +64,7 @@ def _scaling(declared: Autoscaling | None) -> Scaling | None:
 def _features(declaration: ModelDeclaration) -> str:
     features = [feature.model_dump(mode="json", include=FEATURE_KEYS) for feature in declaration.data.features]
     document: dict[str, Any] = {"problem": {"type": declaration.problem.type}, "data": {"features": features}}
-    fallback = declaration.serving.fallback
-    if fallback is not None:
-        document["serving"] = {"fallback": fallback.model_dump(mode="json")}
+    serving = declaration.serving.model_dump(mode="json", include=SERVING_KEYS)
+    if told := {name: section for name, section in serving.items() if section is not None}:
+        document["serving"] = told
     return json.dumps(document, separators=(",", ":"))

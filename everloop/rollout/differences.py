@@ -24,6 +24,13 @@ _SMALLEST_SHARE = 0.01
 
 
 @dataclass(frozen=True)
+class Difference(Reason):
+    """A reason with what it is about: an alias, an endpoint, a file's key, the function version or variant."""
+
+    about: str = ""
+
+
+@dataclass(frozen=True)
 class Expected:
     """Where requests should go: ``percent`` of them to ``candidate``, the rest to ``primary``.
 
@@ -128,33 +135,36 @@ def registered_files(versions: Iterable[Version]) -> dict[str, str]:
     return found
 
 
-def differences(told: Told, seen: Seen) -> tuple[Reason, ...]:
+def differences(told: Told, seen: Seen) -> tuple[Difference, ...]:
     """What is deployed otherwise than the registry says; empty where both tell one story."""
     return (*_of_traffic(told, seen), *_of_files(told, seen), *_beside(told, seen))
 
 
-def _of_traffic(told: Told, seen: Seen) -> Iterator[Reason]:
+def _of_traffic(told: Told, seen: Seen) -> Iterator[Difference]:
     champion = told.champion
     if champion is not None and not seen.champion_there:
-        yield Reason(
+        yield Difference(
             "champion_gone",
             f"{champion.lambda_version}, which serves version {champion.version}, the champion, was deleted;"
             f" `everloop rollout start {champion.model}` publishes it again",
+            about=champion.lambda_version,
         )
         return
     if seen.champion_elsewhere:
         return
     if champion is not None and not seen.champion_as_registered:
-        yield Reason(
+        yield Difference(
             "other_artifact",
             f"{champion.lambda_version} does not serve version {champion.version} as it is registered: its environment"
             f" names other files, or another calibration; `everloop rollout start {champion.model}` publishes it again",
+            about=champion.lambda_version,
         )
     expected = expected_traffic(told)
     if not _agree(expected, told, seen.traffic):
-        yield Reason(
+        yield Difference(
             TRAFFIC_MOVED,
             f"requests go to {_named(told, seen.traffic)}; by the registry they go to {_named(told, expected)}",
+            about=seen.traffic.primary or "",
         )
 
 
@@ -187,33 +197,41 @@ def _one(told: Told, name: str) -> str:
     return f"{name} (which serves nothing)" if name in _empty(told) else f"{name} (which no rollout published)"
 
 
-def _of_files(told: Told, seen: Seen) -> Iterator[Reason]:
+def _of_files(told: Told, seen: Seen) -> Iterator[Difference]:
     for key, registered in registered_files(told.serving).items():
         found = seen.files.get(key, registered)
         if found is None:
-            yield Reason("artifact_gone", f"{key} is not there, or may not be read; restore its registered version")
+            yield Difference(
+                "artifact_gone", f"{key} is not there, or may not be read; restore its registered version", about=key
+            )
         elif found != registered:
-            yield Reason(
+            yield Difference(
                 "artifact_changed",
                 f"{key} has the hash {found[:12]}, registered is {registered[:12]}: a new process refuses to serve it;"
                 " restore its registered version",
+                about=key,
             )
 
 
-def _beside(told: Told, seen: Seen) -> Iterator[Reason]:
+def _beside(told: Told, seen: Seen) -> Iterator[Difference]:
     """What runs, or can be asked, that no rollout made."""
     for alias in seen.aliases:
-        yield Reason("unknown_alias", f"the prediction function has the alias {alias}, which no deployment made")
+        yield Difference(
+            "unknown_alias", f"the prediction function has the alias {alias}, which no deployment made", about=alias
+        )
     if seen.variants is None or told.running or told.open_rollout is not None:
         return
     unknown = [name for name in seen.variants if name not in told.versions_by_name]
     if unknown:
-        yield Reason(
-            "unknown_variant", f"endpoint {seen.endpoint} runs {', '.join(unknown)}, which no rollout brought there"
+        yield Difference(
+            "unknown_variant",
+            f"endpoint {seen.endpoint} runs {', '.join(unknown)}, which no rollout brought there",
+            about=seen.endpoint,
         )
     elif told.champion is None or told.champion.lambda_version not in seen.variants:
-        yield Reason(
+        yield Difference(
             "idle_endpoint",
             f"endpoint {seen.endpoint} runs, and costs, though the champion is not served there; delete it:"
             f" `aws sagemaker delete-endpoint --endpoint-name {seen.endpoint}`",
+            about=seen.endpoint,
         )

@@ -22,6 +22,7 @@ from everloop.registry.records import Champion, Version
 from everloop.registry.store import RegistryStore
 from everloop.rollout.differences import registered_files
 from everloop.rollout.exceptions import EndpointNotReadyError
+from everloop.rollout.previous import previous_champion
 from everloop.rollout.reconciler import Reconciler
 from everloop.rollout.targets import Question, RolloutTarget, ServedArtifact
 from everloop.serving.contract import ServingContract
@@ -36,7 +37,7 @@ T = TypeVar("T")
 
 
 class Drilled(TypedDict):
-    """What came of a drill. ``status`` is ``passed``, ``failed``, or ``not_begun``, with the ``reason``."""
+    """What came of a drill: ``status`` is ``passed``, ``failed``, ``gave_way`` or ``not_begun``; and the ``reason``."""
 
     status: str
     reason: str
@@ -72,7 +73,7 @@ class Driller:
         if last is not None and last.begun_at == at:
             return _told(last)
         champion = self.store.versions.champion()
-        previous = None if champion is None else self._previous(champion)
+        previous = None if champion is None else previous_champion(self.store, champion.version)
         hindrance = self._hindrance(champion, previous)
         if hindrance or champion is None or previous is None:
             return _not_begun(hindrance)
@@ -81,14 +82,6 @@ class Driller:
         except RegistryError as error:
             return _not_begun(str(error))
         return self._drilled(begun, previous, actor)
-
-    def _previous(self, champion: Champion) -> Version | None:
-        """The version that the champion's own rollout would have given the traffic back to."""
-        rollouts = (one for one in self.store.rollouts.all() if one.kind == "version")
-        brought = next((one for one in rollouts if one.version == champion.version and one.promoted_at), None)
-        if brought is None or brought.previous_version is None:
-            return None
-        return self.store.versions.get(brought.previous_version)
 
     def _hindrance(self, champion: Champion | None, previous: Version | None) -> str:
         """Why there is nothing to drill, or not now; empty for nothing."""
@@ -119,7 +112,7 @@ class Driller:
 
     def _drilled(self, begun: Drill, previous: Version, actor: str) -> Drilled:
         started, head = self.timer(), self.store.ledger.audit_head()
-        published, back, forward, reason = "", None, None, ""
+        published, back, forward, reason, gave_way = "", None, None, "", False
         try:
             published = self._patiently(lambda: self.target.publish(self._artifact(previous))).lambda_version
             reason = self._warmed(published, begun)
@@ -129,7 +122,7 @@ class Driller:
                 if self.target.current().primary == published:
                     back = self.timer() - before
                 else:
-                    reason = "the traffic was wanted otherwise meanwhile"
+                    reason, gave_way = "the traffic was wanted otherwise meanwhile", True
         except Exception as error:  # whatever it is, the traffic goes back, and the drill has failed for this reason
             reason = f"{type(error).__name__}: {error}"
         before = self.timer()
@@ -137,11 +130,11 @@ class Driller:
         if back is not None:
             forward = self.timer() - before
         if published and self.target.current().primary == published:
-            reason = reason or "the traffic did not come back"
+            reason, gave_way = reason or "the traffic did not come back", False
         elif published:
             self.target.release(published)
         ended = begun.begun_at + timedelta(seconds=self.timer() - started)
-        return _told(self._end(begun, back, forward, reason, at=ended, actor=actor))
+        return _told(self._end(begun, back, forward, reason, at=ended, actor=actor, gave_way=gave_way))
 
     def _artifact(self, version: Version) -> ServedArtifact:
         """The version with the calibration that was published for it last."""
@@ -179,10 +172,24 @@ class Driller:
         return _told(self._end(last, None, None, reason, at=max(at, last.begun_at), actor=actor))
 
     def _end(
-        self, begun: Drill, back: float | None, forward: float | None, reason: str, *, at: datetime, actor: str
+        self,
+        begun: Drill,
+        back: float | None,
+        forward: float | None,
+        reason: str,
+        *,
+        at: datetime,
+        actor: str,
+        gave_way: bool = False,
     ) -> Drill:
         return self.store.drills.end(
-            begun.begun_at, back_seconds=back, forward_seconds=forward, reason=reason or None, at=at, actor=actor
+            begun.begun_at,
+            back_seconds=back,
+            forward_seconds=forward,
+            reason=reason or None,
+            at=at,
+            actor=actor,
+            gave_way=gave_way,
         )
 
 

@@ -15,12 +15,13 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from typing import NotRequired, TypedDict
 
 from everloop.environment import in_parts
 from everloop.rollout.served_artifact import ServedArtifact
 from everloop.rollout.variant_scaling import Scaling
+from everloop.serving.standby import STANDBY_VARIABLE
 
 LONGEST_VALUE = 1024
 """Characters of one value in a container's environment."""
@@ -95,7 +96,15 @@ class EndpointPlace:
             VERSION_VARIABLE: str(artifact.version),
             MANIFEST_VARIABLE: artifact.manifest_sha256,
             **dict(in_parts(CALIBRATION_VARIABLE, artifact.calibration, LONGEST_VALUE)),
+            **self._standing_by(artifact),
         }
+
+    def _standing_by(self, artifact: ServedArtifact) -> dict[str, str]:
+        """A container is given its own version's files alone: of any other it has to know the bucket too."""
+        if artifact.standby is None:
+            return {}
+        prefix = f"s3://{self.artifact_bucket}/{artifact.standby.prefix}"
+        return dict(in_parts(STANDBY_VARIABLE, replace(artifact.standby, prefix=prefix).to_text(), LONGEST_VALUE))
 
     def model_request(self, artifact: ServedArtifact) -> CreateModel:
         """The request that makes the model. SageMaker puts the version's files, unpacked, into the container."""

@@ -21,10 +21,10 @@ from typing import TYPE_CHECKING
 from everloop.numbers_of import number_of
 from everloop.reasons import Reason
 from everloop.rollout.looks import Look
-from everloop.rollout.refusals import more_often as p_more_often
 from everloop.rollout.version_metrics import VersionMetrics
+from everloop.statistics.added_rate import Block, added, is_above_by
 from everloop.statistics.binomial import at_least, exact_lower_bound
-from everloop.statistics.evidence import Evidence, above, gathered, more_often
+from everloop.statistics.evidence import Evidence, above, gathered
 
 if TYPE_CHECKING:
     from everloop.model_file.schema import Guardrail
@@ -135,10 +135,9 @@ def refused_since(seen: Seen) -> Reason | None:
     highest = 1 - exact_lower_bound(theirs.of - theirs.count, theirs.of, 1 - half)
     blocks = [Share(b.refused, b.requests) for b in metrics.blocks]
     evidence = gathered(above(b.count, b.of, highest + allowed) for b in blocks)
-    whole = _total(blocks)
-    chance = p_more_often(whole.count, whole.of, theirs.count, theirs.of)
-    if chance < look.ending(name) and whole.rate - theirs.rate > allowed:
-        return _refused(whole, theirs, _odds(1 / chance if chance else 1e12), allowed)
+    whole, ending = _total(blocks), look.ending(name)
+    if is_above_by(_block(whole, theirs), allowed, ending):
+        return _refused(whole, theirs, _odds(1 / ending), allowed)
     if evidence.is_enough(half):
         return _refused(_total(blocks[evidence.begin : evidence.end]), theirs, _odds(evidence.to_one), allowed)
     return None
@@ -184,24 +183,28 @@ def _beyond(
     look, before = seen.look, seen.before
     pairs = [] if before is None else [(share(a), share(b)) for a, b in seen.metrics.beside(before)]
     pairs = [(a, b) for a, b in pairs if a.of and b.of]
-    evidence = gathered(more_often(a.count, a.of, b.count, b.of) for a, b in pairs)
+    evidence = gathered(added((_block(a, b) for a, b in pairs), allowed))
     ours, theirs = _totals(pairs, Evidence(0.0, 0, len(pairs)))
-    if not _could_tell(look, name, ours.of, theirs.of):
+    if not _could_tell(look, name, ours.of, theirs.of, allowed):
         return _unable(name, ours, theirs)
-    chance = p_more_often(ours.count, ours.of, theirs.count, theirs.of)
-    if chance < look.ending(name) and ours.rate - theirs.rate > allowed:
-        return ours, theirs, _odds(1 / chance if chance else 1e12)
+    ending = look.ending(name)
+    if is_above_by(_block(ours, theirs), allowed, ending):
+        return ours, theirs, _odds(1 / ending)
     if evidence.is_enough(look.watching(name)):
-        ours, theirs = _totals(pairs, evidence)
-        if ours.rate - theirs.rate > allowed:
-            return ours, theirs, _odds(evidence.to_one)
+        return *_totals(pairs, evidence), _odds(evidence.to_one)
     return None
 
 
-def _could_tell(look: Look, name: str, ours: int, theirs: int) -> bool:
+def _could_tell(look: Look, name: str, ours: int, theirs: int, allowed: float) -> bool:
     """Whether it would be evidence if everything failed here, and nothing there."""
-    worst = gathered([more_often(ours, ours, 0, theirs)])
-    return worst.is_enough(look.watching(name)) or p_more_often(ours, ours, 0, theirs) < look.ending(name)
+    worst = (ours, ours, 0, theirs)
+    return gathered(added([worst], allowed)).is_enough(look.watching(name)) or is_above_by(
+        worst, allowed, look.ending(name)
+    )
+
+
+def _block(ours: Share, theirs: Share) -> Block:
+    return ours.count, ours.of, theirs.count, theirs.of
 
 
 def _unable(name: str, ours: Share, theirs: Share | None = None) -> Reason:

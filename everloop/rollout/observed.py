@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError
 from everloop.limits import largest_file
 from everloop.names import ALIAS, ModelNames
 from everloop.objects import read_object
+from everloop.rollout.endpoint_answers import is_not_there
 
 _CHUNK = 1 << 20
 _NOT_THERE = frozenset({"NoSuchKey", "404", "AccessDenied"})
@@ -51,7 +52,7 @@ class Observer:
         try:
             found = self._client("sagemaker").describe_endpoint(EndpointName=self.endpoint)
         except ClientError as error:
-            if "Could not find" not in str(error):
+            if not is_not_there(error):
                 raise
             return None
         return tuple(variant["VariantName"] for variant in found.get("ProductionVariants", []))

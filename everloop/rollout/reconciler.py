@@ -1,5 +1,8 @@
 """Holds what is deployed against the registry, notes what differs, and puts the traffic right where that is declared.
 
+Who made a difference is asked of the account's history of calls. It shows them some minutes late: what is not known at
+one look is asked again at the next, also of a difference that is gone by then.
+
 While a rollout moves the traffic, registry and target differ for a moment: a difference counts when a second look finds
 it again, and the registry has not moved in between. While a rollback is drilled, nothing can be said.
 """
@@ -7,22 +10,27 @@ it again, and the registry has not moved in between. While a rollback is drilled
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TypedDict
+from functools import partial
+from typing import NotRequired, TypedDict, cast
 
-from everloop.reasons import Reason, ReasonDocument
+from everloop.documents.deployment import DifferenceDocument
 from everloop.registry.records import Champion, Version
 from everloop.registry.store import RegistryStore
+from everloop.rollout.attributing import Attributing
+from everloop.rollout.call_history import CallHistory
 from everloop.rollout.differences import (
     TRAFFIC_MOVED,
+    Difference,
     Seen,
     Told,
     differences,
     expected_traffic,
     registered_files,
 )
+from everloop.rollout.elsewhere import Elsewhere, Found
 from everloop.rollout.observed import Observer
 from everloop.rollout.targets import RolloutTarget, ServedArtifact
 
@@ -34,21 +42,32 @@ ACTOR = "reconciliation"
 
 
 class Reconciled(TypedDict):
-    """What a look found. ``settled`` is False where nothing could be said, because traffic moved meanwhile."""
+    """What a look found. ``settled`` is False where nothing could be said, because traffic moved meanwhile.
+
+    ``explained`` is what an earlier look found, and is gone: of it is known by now who made it, or that it won't be.
+    ``not_looked`` says what under other names could not be looked at.
+    """
 
     settled: bool
-    differences: list[ReasonDocument]
+    differences: list[DifferenceDocument]
     put_right: bool
+    explained: NotRequired[list[DifferenceDocument]]
+    not_looked: NotRequired[list[str]]
 
 
 @dataclass(frozen=True)
 class Reconciler:
-    """What a model is reconciled with; ``put_right`` is what is declared."""
+    """What a model is reconciled with; ``put_right`` is what is declared.
+
+    Without a ``history`` nobody is asked who made a difference, without ``elsewhere`` other names are not looked at.
+    """
 
     store: RegistryStore
     target: RolloutTarget
     observer: Observer
     put_right: bool = False
+    history: CallHistory | None = None
+    elsewhere: Elsewhere | None = None
     pause: Callable[[float], None] = field(default=time.sleep, compare=False)
 
     def reconcile(self, *, at: datetime, actor: str = ACTOR) -> Reconciled:
@@ -60,19 +79,41 @@ class Reconciler:
         if looked is None:
             return {"settled": False, "differences": [], "put_right": False}
         found, champion = looked
+        other = self.elsewhere.look() if self.elsewhere is not None else Found()
+        found = (*found, *other.differences)
         version = champion.version if champion else None
         mending = self.put_right and any(one.code == TRAFFIC_MOVED for one in found)
-        documents = [one.as_dict() for one in found]
-        self.store.reconciliations.note(documents, putting_right=mending, version=version, at=at, actor=actor)
+        documents, explained = self._attributed(found, at)
+        note = partial(self.store.reconciliations.note, version=version, at=at, actor=actor)
+        note(documents, putting_right=mending, explained=explained)
         if mending:
             self.move_back()
-            left = [one.as_dict() for one in found if one.code != TRAFFIC_MOVED]
-            self.store.reconciliations.note(left, putting_right=False, version=version, at=at, actor=actor)
-        return {"settled": True, "differences": documents, "put_right": mending}
+            left = [one for one in documents if one["code"] != TRAFFIC_MOVED]
+            note(left, putting_right=False)
+        answer: Reconciled = {"settled": True, "differences": documents, "put_right": mending}
+        if explained:
+            answer["explained"] = explained
+        if other.not_looked:
+            answer["not_looked"] = [*other.not_looked]
+        return answer
 
-    def _look(self) -> tuple[tuple[Reason, ...], Champion | None] | None:
+    def _attributed(
+        self, found: Sequence[Difference], at: datetime
+    ) -> tuple[list[DifferenceDocument], list[DifferenceDocument]]:
+        """What differs, with who made it so; and what differed before, where that is known by now."""
+        documents = [cast("DifferenceDocument", one.as_dict()) for one in found]
+        standing = self.store.reconciliations.latest() if self.history is not None else None
+        if self.history is None or (not found and not (standing and (standing.owed or standing.reasons))):
+            return documents, []
+        asking = Attributing(self.history, self.store.model, at)
+        before = standing.reasons if standing else []
+        attributed = [asking.of_found(one, document, before) for one, document in zip(found, documents, strict=True)]
+        owed = [*((standing.owed if standing else None) or []), *asking.gone(before, attributed)]
+        return attributed, [one for one in map(asking.again, owed) if one["by"]["known"] != "not_yet"]
+
+    def _look(self) -> tuple[tuple[Difference, ...], Champion | None] | None:
         files: dict[str, str | None] = {}
-        last: tuple[Reason, ...] | None = None
+        last: tuple[Difference, ...] | None = None
         for attempt in range(LOOKS):
             if attempt:
                 self.pause(LOOK_AGAIN_SECONDS)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from everloop.serving.standby import Standby
 
 
 @dataclass(frozen=True)
@@ -15,9 +17,13 @@ class ServedArtifact:
         Where the files stand in the artifact bucket, and the manifest's hash.
     calibration : str
         The calibration's text; empty for none.
+    standby : Standby or None
+        The version that answers where this one can't; None where none is declared, or there is none. It is no part of
+        what is served: the same version with another one standing by is the same.
     """
 
     version: int
     prefix: str
     manifest_sha256: str
     calibration: str = ""
+    standby: Standby | None = field(default=None, compare=False)

@@ -30,10 +30,12 @@ from everloop.registry.remote import RemoteRegistry, invoking
 from everloop.rollout.announcements import Announcer
 from everloop.rollout.answered import Answering
 from everloop.rollout.calibrator import Calibrator
+from everloop.rollout.call_history import CallHistory
 from everloop.rollout.conductor import Conductor
 from everloop.rollout.declared_place import declared_place
 from everloop.rollout.drill import ACTOR as DRILL_ACTOR
 from everloop.rollout.drill import Drilled, Driller
+from everloop.rollout.elsewhere import Elsewhere
 from everloop.rollout.exceptions import EndpointNotReadyError
 from everloop.rollout.manifest_archive import ManifestArchive
 from everloop.rollout.metrics import CloudWatchMetrics
@@ -91,6 +93,19 @@ def observer() -> Observer:
 
 
 @cache
+def history() -> CallHistory:
+    """What asks who changed something; made when it is first asked for."""
+    return CallHistory(cache(boto3.client))
+
+
+@cache
+def elsewhere() -> Elsewhere:
+    """What looks for servers of the model's files under other names; made when it is first asked for."""
+    environment = _environment()
+    return Elsewhere(cache(boto3.client), environment.model, environment.artifact_bucket)
+
+
+@cache
 def conductor() -> Conductor:
     """The conductor of this process, from its environment; made at the first invocation."""
     environment, model = _environment(), ModelDeclaration.model_validate_json(_document())
@@ -114,6 +129,7 @@ def conductor() -> Conductor:
         declaration_sha256=hashlib.sha256(_document()).hexdigest(),
         shadowing=None if declared.shadow is None else Shadowing(model, _lake(environment).rows),
         answering=_answering(model, environment) if declared.guardrail.judges_answers else None,
+        stands_by=model.serving.stands_by,
     )
 
 
@@ -395,7 +411,9 @@ def _archive(event: Event, using: Conductor) -> Answer:
 def _reconcile(event: Event, using: Conductor) -> Answer:
     asked = _read(ReconcileEvent, event)
     mending = using.declared.reconcile.put_right
-    reconciler = Reconciler(using.store, using.target, observer(), put_right=mending)
+    reconciler = Reconciler(
+        using.store, using.target, observer(), put_right=mending, history=history(), elsewhere=elsewhere()
+    )
     answer = reconciler.reconcile(at=asked["at"], actor=asked.get("actor") or ACTOR)
     print(_differences_line(using.store.model, answer, asked["at"]), flush=True)
     return answer
@@ -428,7 +446,7 @@ def _differences_line(model: str, answer: Reconciled, at: datetime) -> str:
 
 
 def _calibrator(using: Conductor) -> Calibrator:
-    return Calibrator(using.store, using.target)
+    return Calibrator(using.store, using.target, using.stands_by)
 
 
 ACTIONS: dict[str, Callable[[Event, Conductor], Answer]] = {

@@ -27,6 +27,7 @@ from everloop.rollout.targets import (
     TargetPlace,
     TrafficState,
 )
+from everloop.serving.standby import STANDBY_VARIABLE
 from everloop.typed_json import JsonObject
 
 LATEST = "$LATEST"
@@ -75,6 +76,9 @@ def variables(artifact: ServedArtifact) -> dict[str, str]:
 NO_ARTIFACT = {VERSION_VARIABLE: "", PREFIX_VARIABLE: "", MANIFEST_VARIABLE: "", CALIBRATION_VARIABLE: ""}
 """The environment of a function that has nothing to serve and says so."""
 
+_OF_VERSION = frozenset({*NO_ARTIFACT, STANDBY_VARIABLE, ENDPOINT_VARIABLE})
+"""What differs between function versions of the same code."""
+
 
 class LambdaAliasTarget:
     """One function behind one alias. Every method may be repeated.
@@ -110,9 +114,7 @@ class LambdaAliasTarget:
         takes no weights.
         """
         latest = self._ready(LATEST)
-        # Of a model that was on an endpoint the code still knows where that was.
-        left = {ENDPOINT_VARIABLE: ""} if ENDPOINT_VARIABLE in _variables(latest) else {}
-        empty = self._publish({**NO_ARTIFACT, **left}, f"{MARK}without a champion", latest)
+        empty = self._publish({**NO_ARTIFACT, **_left(latest)}, f"{MARK}without a champion", latest)
         self.settle(empty.lambda_version)
         return empty.lambda_version
 
@@ -127,7 +129,9 @@ class LambdaAliasTarget:
             When the function does not become ready.
         """
         where = f"{MARK}for endpoint {endpoint}" if endpoint else f"{MARK}without a champion"
-        return self._publish({**NO_ARTIFACT, ENDPOINT_VARIABLE: endpoint}, where, self._ready(LATEST)).lambda_version
+        latest = self._ready(LATEST)
+        named = {**NO_ARTIFACT, **_left(latest), ENDPOINT_VARIABLE: endpoint}
+        return self._publish(named, where, latest).lambda_version
 
     def passes_on_to(self, lambda_version: str) -> str:
         """The endpoint that a published version passes requests on to; empty for none."""
@@ -254,7 +258,8 @@ class LambdaAliasTarget:
         return latest if alike else None
 
     def _publish_artifact(self, artifact: ServedArtifact, latest: _Configuration) -> Published:
-        return self._publish(variables(artifact), f"{MARK}version {artifact.version}", latest)
+        named = {**variables(artifact), **_standing_by(artifact, latest)}
+        return self._publish(named, f"{MARK}version {artifact.version}", latest)
 
     def _publish(self, variables: dict[str, str], description: str, latest: _Configuration) -> Published:
         environment = {**(latest.get("Environment") or {}).get("Variables", {}), **variables}
@@ -393,7 +398,19 @@ def _identity(configuration: _Configuration, environment: dict[str, str] | None 
 
 def _beside_artifact(configuration: _Configuration) -> dict[str, str]:
     own = _variables(configuration)
-    return {name: value for name, value in own.items() if name not in NO_ARTIFACT and name != ENDPOINT_VARIABLE}
+    return {name: value for name, value in own.items() if name not in _OF_VERSION}
+
+
+def _standing_by(artifact: ServedArtifact, latest: _Configuration) -> dict[str, str]:
+    """The variable of what stands by: where there is such a thing, or the function still has that of another."""
+    if artifact.standby is not None:
+        return {STANDBY_VARIABLE: artifact.standby.to_text()}
+    return {STANDBY_VARIABLE: ""} if STANDBY_VARIABLE in _variables(latest) else {}
+
+
+def _left(latest: _Configuration) -> dict[str, str]:
+    """What the code still knows of an endpoint where the model was, and of what stood by, emptied."""
+    return {name: "" for name in (ENDPOINT_VARIABLE, STANDBY_VARIABLE) if name in _variables(latest)}
 
 
 def _published(configuration: _Configuration) -> Published:

@@ -27,6 +27,7 @@ from typing import Any, TypedDict
 
 from botocore.exceptions import ClientError
 
+from everloop.rollout.endpoint_answers import UNDER_WAY, is_not_there
 from everloop.rollout.endpoint_place import (
     EndpointPlace,
     ProductionVariant,
@@ -59,8 +60,6 @@ from everloop.serving.passed_request import PASSED_ON, PassedRequest, encode_req
 
 _POLLS = 10
 _POLL_SECONDS = 2.0
-_UNDER_WAY = frozenset({"Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting"})
-_MISSING = "Could not find"
 _TAKEN = "already existing"
 
 
@@ -444,7 +443,7 @@ class SageMakerEndpointTarget:
         for _ in range(_POLLS):
             found = self._describe()
             status = found["EndpointStatus"] if found else ""
-            if status not in _UNDER_WAY:
+            if status not in UNDER_WAY:
                 return found
             self._pause(_POLL_SECONDS)
         raise EndpointNotReadyError(
@@ -455,7 +454,7 @@ class SageMakerEndpointTarget:
         try:
             found: _Endpoint = self.client.describe_endpoint(EndpointName=self.place.name)
         except ClientError as error:
-            if _MISSING not in str(error):
+            if not is_not_there(error):
                 raise
             return None
         # A fresh endpoint may not list its variants yet.

@@ -83,7 +83,7 @@ def registry() -> Iterator[RegistryStore]:
 @pytest.mark.parametrize(("sort_key", "name", "value", "named"), ALTERATIONS)
 def test_altering_any_record_is_found(
     registry: RegistryStore, sort_key: str, name: str, value: dict[str, Any] | None, named: str
-):
+) -> None:
     key = {"pk": {"S": "MODEL#flights"}, "sk": {"S": sort_key}}
     before = registry.ledger.client.get_item(TableName=TABLE, Key=key)["Item"]
     alter(registry.ledger.client, sort_key, name, value)

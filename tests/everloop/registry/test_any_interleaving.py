@@ -16,6 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from moto import mock_aws
 
 from everloop.busy_services import ServiceBusyError
+from everloop.reasons import ReasonDocument
 from everloop.registry import RegistryError, RegistryStore, State, verify_audit
 from everloop.registry.states import SERVING
 from tests.fakes.registry_function import FakeRegistryFunction, remote_registry
@@ -26,7 +27,7 @@ pytestmark = pytest.mark.slow
 
 RUNS = st.sampled_from(["train-1", "train-2", "train-3", "train-4"])
 FAULTS = st.sampled_from(["fine", "fine", "before", "after", "twice"])
-REASONS = [{"code": "c", "sentence": "it failed"}]
+REASONS: list[ReasonDocument] = [{"code": "c", "sentence": "it failed"}]
 
 Action = Callable[[RegistryStore, str], Any]
 
@@ -49,7 +50,13 @@ def _serving(store: RegistryStore) -> int:
 
 
 def _revert(store: RegistryStore, run_id: str) -> None:
-    given = {"lambda_version": "20", "code_sha256": "fc1", "reason": "worse", "actor": "t", "at": at(int(run_id[-1]))}
+    given: dict[str, Any] = {
+        "lambda_version": "20",
+        "code_sha256": "fc1",
+        "reason": "worse",
+        "actor": "t",
+        "at": at(int(run_id[-1])),
+    }
     store.calibrations.revert(_serving(store), to=None, **given)
 
 
@@ -186,7 +193,7 @@ class AnyInterleavingOfCommands(AnyInterleaving):
 
 
 AS_OFTEN = settings(
-    max_examples=20,
+    max_examples=12,
     stateful_step_count=20,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -57,7 +58,7 @@ def chain(entries: list[Entry]) -> tuple[list[AuditRecord], AuditHead]:
 
 @pytest.mark.slow
 @given(entries=ENTRIES)
-def test_an_untouched_chain_is_intact_also_after_the_table(entries: list[Entry]):
+def test_an_untouched_chain_is_intact_also_after_the_table(entries: list[Entry]) -> None:
     records, head = chain(entries)
     read_back = [AuditRecord.from_item(r.to_item()) for r in records]
     verdict = verify_chain(read_back, AuditHead.from_item(head.to_item()))
@@ -68,7 +69,9 @@ def test_an_untouched_chain_is_intact_also_after_the_table(entries: list[Entry])
 
 @pytest.mark.slow
 @given(entries=ENTRIES)
-def test_entries_sealed_together_and_one_by_one_are_the_same_chain_but_for_their_operation(entries: list[Entry]):
+def test_entries_sealed_together_and_one_by_one_are_the_same_chain_but_for_their_operation(
+    entries: list[Entry],
+) -> None:
     together, head = seal(entries, model="flights", operation="o", head=None)
     assert verify_chain(together, head).intact
     assert [r.sequence for r in together] == list(range(1, len(entries) + 1))
@@ -76,13 +79,13 @@ def test_entries_sealed_together_and_one_by_one_are_the_same_chain_but_for_their
 
 @pytest.mark.slow
 @given(entries=ENTRIES, data=st.data())
-def test_altering_any_field_of_any_record_is_found(entries: list[Entry], data: st.DataObject):
+def test_altering_any_field_of_any_record_is_found(entries: list[Entry], data: st.DataObject) -> None:
     records, head = chain(entries)
     index = data.draw(st.integers(0, len(records) - 1))
     field = data.draw(st.sampled_from(["at", "action", "actor", "operation", "model", "reason", "run_id"]))
     found = getattr(records[index], field)
-    altered = found + timedelta(milliseconds=1) if field == "at" else f"{found} tampered"
-    records[index] = replace(records[index], **{field: altered})
+    altered: dict[str, Any] = {field: found + timedelta(milliseconds=1) if field == "at" else f"{found} tampered"}
+    records[index] = replace(records[index], **altered)
     verdict = verify_chain(records, head)
     assert "altered" in {p.kind for p in verdict.problems}
     assert index + 1 in {p.sequence for p in verdict.problems}
@@ -90,7 +93,7 @@ def test_altering_any_field_of_any_record_is_found(entries: list[Entry], data: s
 
 @pytest.mark.slow
 @given(entries=ENTRIES, data=st.data())
-def test_an_instant_that_is_spelled_otherwise_is_found(entries: list[Entry], data: st.DataObject):
+def test_an_instant_that_is_spelled_otherwise_is_found(entries: list[Entry], data: st.DataObject) -> None:
     records, head = chain(entries)
     index = data.draw(st.integers(0, len(records) - 1))
     record = records[index]
@@ -102,7 +105,7 @@ def test_an_instant_that_is_spelled_otherwise_is_found(entries: list[Entry], dat
 
 @pytest.mark.slow
 @given(entries=ENTRIES, data=st.data())
-def test_a_record_altered_and_hashed_again_no_longer_fits_the_chain(entries: list[Entry], data: st.DataObject):
+def test_a_record_altered_and_hashed_again_no_longer_fits_the_chain(entries: list[Entry], data: st.DataObject) -> None:
     records, head = chain(entries)
     index = data.draw(st.integers(0, len(records) - 1))
     victim = records[index]
@@ -114,7 +117,7 @@ def test_a_record_altered_and_hashed_again_no_longer_fits_the_chain(entries: lis
 
 @pytest.mark.slow
 @given(entries=ENTRIES, data=st.data())
-def test_removing_any_record_is_found(entries: list[Entry], data: st.DataObject):
+def test_removing_any_record_is_found(entries: list[Entry], data: st.DataObject) -> None:
     records, head = chain(entries)
     del records[data.draw(st.integers(0, len(records) - 1))]
     assert {p.kind for p in verify_chain(records, head).problems} & {"missing", "truncated"}
@@ -122,7 +125,7 @@ def test_removing_any_record_is_found(entries: list[Entry], data: st.DataObject)
 
 @pytest.mark.slow
 @given(entries=ENTRIES, data=st.data())
-def test_exchanging_two_records_is_found(entries: list[Entry], data: st.DataObject):
+def test_exchanging_two_records_is_found(entries: list[Entry], data: st.DataObject) -> None:
     records, head = chain(entries)
     first = data.draw(st.integers(0, len(records) - 2))
     second = data.draw(st.integers(first + 1, len(records) - 1))
@@ -132,7 +135,7 @@ def test_exchanging_two_records_is_found(entries: list[Entry], data: st.DataObje
 
 @pytest.mark.slow
 @given(entries=ENTRIES)
-def test_moving_the_head_back_removing_it_or_cutting_everything_off_is_found(entries: list[Entry]):
+def test_moving_the_head_back_removing_it_or_cutting_everything_off_is_found(entries: list[Entry]) -> None:
     records, head = chain(entries)
     earlier = AuditHead("flights", records[-2].sequence, records[-2].hash)
     assert [p.kind for p in verify_chain(records, earlier).problems] == ["head"]
@@ -140,7 +143,7 @@ def test_moving_the_head_back_removing_it_or_cutting_everything_off_is_found(ent
     assert [p.kind for p in verify_chain([], head).problems] == ["truncated"]
 
 
-def test_a_chain_of_nothing_is_intact():
+def test_a_chain_of_nothing_is_intact() -> None:
     assert verify_chain([], None).intact
 
 

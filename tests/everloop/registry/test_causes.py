@@ -40,9 +40,9 @@ SILENT = json.dumps({"ProcessingJobName": "e", "ExitMessage": "", "FailureReason
         ("X: {not json", "X: {not json"),
     ],
 )
-def test_the_sentence_is_found(cause, says):
+def test_the_sentence_is_found(cause: str, says: str) -> None:
     assert readable_cause(cause) == says
 
 
-def test_a_long_cause_is_cut():
+def test_a_long_cause_is_cut() -> None:
     assert len(readable_cause("x" * 100_000)) == MAX_LENGTH

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -25,15 +26,15 @@ VERSION = Version(
     code_sha256="c",
     created_at=BEGIN,
     state_since=BEGIN,
-    metrics={"log_loss": 0.1 + 0.2, "none": None, "small": 5e-324},
+    metrics={"log_loss": 0.1 + 0.2, "none": None, "small": 5e-324},  # type: ignore[dict-item]  # items of any release
 )
 
 
-def test_a_record_reads_back_as_it_was_written():
+def test_a_record_reads_back_as_it_was_written() -> None:
     assert Version.from_item(VERSION.to_item()) == VERSION
 
 
-def test_what_may_be_none_is_left_out_and_reads_back_as_none():
+def test_what_may_be_none_is_left_out_and_reads_back_as_none() -> None:
     # GIVEN a calibration of a version of which no labelled row is known yet
     record = CalibrationRecord(
         model="m",
@@ -58,7 +59,7 @@ def test_what_may_be_none_is_left_out_and_reads_back_as_none():
     assert CalibrationRecord.from_item(item) == record
 
 
-def test_a_version_stands_in_both_indexes():
+def test_a_version_stands_in_both_indexes() -> None:
     item = VERSION.to_item()
     assert item["sk"] == {"S": "VERSION#000007"}
     assert item["state_pk"] == {"S": "STATE#staging"}
@@ -68,7 +69,7 @@ def test_a_version_stands_in_both_indexes():
 
 
 @pytest.mark.parametrize("text", ["2013-03-01T00:00:00Z", "2013-03-01T00:00:00.000Z", "2013-03-01T02:00:00+02:00"])
-def test_an_instant_is_an_instant_and_is_written_as_it_came(text: str):
+def test_an_instant_is_an_instant_and_is_written_as_it_came(text: str) -> None:
     item = VERSION.to_item() | {"created_at": {"S": text}}
     version = Version.from_item(item)
     assert version.created_at == BEGIN
@@ -77,12 +78,12 @@ def test_an_instant_is_an_instant_and_is_written_as_it_came(text: str):
 
 
 @pytest.mark.parametrize("put", ["2013-03-01T00:00:00Z", 5])
-def test_what_is_no_instant_is_not_written_as_one(put: object):
+def test_what_is_no_instant_is_not_written_as_one(put: Any) -> None:
     with pytest.raises(CorruptRecordError, match=r"'created_at' is .*, not an instant"):
         replace(VERSION, created_at=put).to_item()
 
 
-def test_fractions_are_kept():
+def test_fractions_are_kept() -> None:
     rollout = Rollout(
         model="flights",
         rollout_id="r",
@@ -116,27 +117,27 @@ def test_fractions_are_kept():
         ({"snapshot_pk": {"S": "SNAPSHOT#s2"}}, "belongs to SNAPSHOT#s1"),
     ],
 )
-def test_an_item_that_is_no_such_record_is_refused_with_its_key(change: dict, named: str):
+def test_an_item_that_is_no_such_record_is_refused_with_its_key(change: dict[str, Any], named: str) -> None:
     with pytest.raises(CorruptRecordError, match="VERSION#000007") as refused:
         Version.from_item(VERSION.to_item() | change)
     assert named in str(refused.value)
 
 
-def test_an_item_that_lacks_something_is_refused():
+def test_an_item_that_lacks_something_is_refused() -> None:
     item = VERSION.to_item()
     del item["manifest_sha256"]
     with pytest.raises(CorruptRecordError, match="manifest_sha256"):
         Version.from_item(item)
 
 
-def test_a_word_of_a_newer_release_makes_no_record_unreadable():
+def test_a_word_of_a_newer_release_makes_no_record_unreadable() -> None:
     run = Run("flights", "train-1", "train", BEGIN, BEGIN, trigger={"kind": "x", "window_end": BEGIN})
     item = run.to_item() | {"trigger": {"S": '{"kind":7,"more":[1],"window_end":"2013-03-01T00:00:00Z"}'}}
     assert Run.from_item(item).trigger == {"kind": 7, "more": [1], "window_end": BEGIN}
 
 
 @pytest.mark.parametrize("text", ["soon", "", "2013-03-01T05:00:00"])
-def test_a_trigger_of_an_older_release_keeps_a_text_that_names_no_instant(text: str):
+def test_a_trigger_of_an_older_release_keeps_a_text_that_names_no_instant(text: str) -> None:
     run = Run("flights", "train-1", "train", BEGIN, BEGIN, trigger={"kind": "x", "requested_at": text})
     item = run.to_item()
     assert item["trigger"] == {"S": f'{{"kind":"x","requested_at":"{text}"}}'}
@@ -152,7 +153,7 @@ def test_a_trigger_of_an_older_release_keeps_a_text_that_names_no_instant(text: 
         ({"trained": "yes"}, "'trained' is str, not bool"),
     ],
 )
-def test_a_record_that_came_as_json_is_whole_or_none(change: dict, named: str):
+def test_a_record_that_came_as_json_is_whole_or_none(change: dict[str, Any], named: str) -> None:
     run = Run("flights", "train-1", "train", BEGIN, BEGIN, trigger={"kind": "x"})
     assert Run.from_json(run.to_json()) == run
     # A newer function may say more.
@@ -164,14 +165,14 @@ def test_a_record_that_came_as_json_is_whole_or_none(change: dict, named: str):
         Run.from_json(None)
 
 
-def test_keys_sort_as_what_they_name():
+def test_keys_sort_as_what_they_name() -> None:
     assert keys.version(9) < keys.version(10) < keys.version(100)
     assert keys.audit(9) < keys.audit(10)
     assert keys.window(BEGIN) < keys.window(BEGIN + timedelta(milliseconds=500))
     assert keys.window(parse_instant("2013-03-01T05:00:00+02:00")) == "WINDOW#2013-03-01T03:00:00.000Z"
 
 
-def test_json_has_one_text_and_no_nan():
+def test_json_has_one_text_and_no_nan() -> None:
     assert canonical_json({"b": 1, "a": [0.5, "ü"]}) == '{"a":[0.5,"ü"],"b":1}'
     with pytest.raises(ValueError, match="JSON"):
         canonical_json(float("nan"))

@@ -19,7 +19,7 @@ ASKED: dict[str, Any] = {
 }
 
 
-def test_it_is_kept_once_by_whoever_asks_first(client: UnreliableClient):
+def test_it_is_kept_once_by_whoever_asks_first(client: UnreliableClient) -> None:
     store = remote_registry(client, "flights")
     first = store.kept_requests.keep("asked-1", at=at(5), **ASKED)
     again = store.kept_requests.keep("asked-1", at=at(9), **{**ASKED, "actor": "another"})
@@ -45,14 +45,14 @@ def test_it_is_kept_once_by_whoever_asks_first(client: UnreliableClient):
 )
 def test_what_is_altered_is_found(
     client: UnreliableClient, direct: RegistryStore, name: str, value: dict[str, Any] | None, said: str
-):
+) -> None:
     direct.kept_requests.keep("asked-1", at=at(5), **ASKED)
     assert verify_audit(direct).sound
     alter(client, keys.kept_request("asked-1"), name, value)
     assert any(said in problem for problem in verify_audit(direct).problems)
 
 
-def test_one_that_nobody_asked_for_is_found(client: UnreliableClient, direct: RegistryStore):
+def test_one_that_nobody_asked_for_is_found(client: UnreliableClient, direct: RegistryStore) -> None:
     forged = KeptRequest("flights", "asked-9", at(5), ASKED["trigger"], "nothing", "nobody")
     client.put_item(TableName=TABLE, Item=forged.to_item())
     assert "request asked-9 is in the table, but not in the audit chain" in verify_audit(direct).problems

@@ -39,7 +39,7 @@ class TestOneContract:
     @pytest.fixture(params=["moto", "in memory"])
     def contracted(self, request: pytest.FixtureRequest) -> Iterator[LockedAudit]:
         with mock_aws():
-            s3 = aws_client("s3") if request.param == "moto" else FakeAuditBucket()
+            s3: Any = aws_client("s3") if request.param == "moto" else FakeAuditBucket()
             if request.param == "moto":
                 s3.create_bucket(Bucket=BUCKET, ObjectLockEnabledForBucket=True)
             yield LockedAudit(s3, BUCKET, "flights")

@@ -11,6 +11,7 @@ from moto import mock_aws
 
 from everloop.evaluation.error_report import Errors, Importance
 from everloop.evaluation.report import EnvironmentFacts, Latency
+from everloop.reasons import ReasonDocument
 from everloop.registry import RegistryStore, verify_audit
 from everloop.registry.drills import Drill
 from everloop.registry.exceptions import UnknownVersionError
@@ -34,7 +35,7 @@ REPORT = replace(
     environment=EnvironmentFacts("3.12.11", "Linux", 40, "l" * 64, (), ()),
     latency_ms=Latency(1.0, 2.0),
 )
-BETTER: dict[str, Any] = {"code": "better_than_baseline", "passed": True, "sentence": "It is better.", "value": -0.1}
+BETTER: ReasonDocument = {"code": "better_than_baseline", "passed": True, "sentence": "It is better.", "value": -0.1}
 VERSION = Version(
     "late_train", 3, State.PRODUCTION, "train-1", "s1", "artifacts/3/", "m", "c" * 64, END, END,
     gate={"verdict": "pass", "reasons": [BETTER], "report_sha256": "r" * 64},
@@ -150,7 +151,7 @@ def test_a_limit_that_is_not_declared_earns_nothing() -> None:
 
 
 def test_it_travels_as_json() -> None:
-    document = score_of(BARE).to_json()
+    document: Any = score_of(BARE).to_json()
     assert document["score"] == 0.0
     assert set(document["groups"]) == set(document["sums"])
 
@@ -193,7 +194,8 @@ def test_a_search_on_validation_data_is_evidence() -> None:
     told = found(replace(BARE, version=VERSION, tuning=TUNING))["Model 3"]
     assert (told.points, told.link) == (1.0, "everloop runs show late_train train-1")
     assert told.evidence == ("2 sets of parameters (c) were compared on 3 validation parts; the best log_loss is 0.41")
-    assert found(replace(BARE, version=VERSION, tuning={**TUNING, "best": 1}))["Model 3"].points == 0.0
+    other: Any = {**TUNING, "best": 1}
+    assert found(replace(BARE, version=VERSION, tuning=other))["Model 3"].points == 0.0
 
 
 @pytest.mark.parametrize(("identical", "points"), [(True, 0.5), (False, 0.0)])

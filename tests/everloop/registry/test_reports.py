@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
+from everloop.documents.money import MoneyDocument
+from everloop.documents.records import FileFacts
 from everloop.evaluation.money_gate import money_document
 from everloop.registry.records import AuditRecord, Version
 from everloop.registry.reports import report_problems, restored_report_problems
@@ -68,7 +71,7 @@ def test_another_report_than_the_gate_judged_is_told() -> None:
         ({"code_sha256": "x"}, "has the training code c0de"),
     ],
 )
-def test_what_the_register_function_said_otherwise_is_told(lie: dict[str, object], told: str) -> None:
+def test_what_the_register_function_said_otherwise_is_told(lie: dict[str, Any], told: str) -> None:
     (problem,) = problems(replace(VERSION, **lie))
     assert told in problem
 
@@ -76,7 +79,7 @@ def test_what_the_register_function_said_otherwise_is_told(lie: dict[str, object
 def test_money_that_the_report_does_not_say_is_told() -> None:
     money = money_document(REPORT, "raw")
     assert money is not None
-    lie = {**money, "candidate": {**money["candidate"], "value": -1000.0}}
+    lie: MoneyDocument = {**money, "candidate": {**money["candidate"], "value": -1000.0}}
     (problem,) = problems(replace(VERSION, gate={**VERSION.gate, "money": lie}))
     assert problem == "version 3: its report says that decisions cost something else than the record says"
     # An older record says nothing of money.
@@ -94,7 +97,7 @@ def test_a_version_without_a_report_has_nothing_to_say() -> None:
 
 def test_a_report_that_is_none_is_told() -> None:
     content = b"[" * 100_000
-    known = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+    known: FileFacts = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
     version = replace(VERSION, files={"report.json": known}, gate={"verdict": "pass", "reasons": []})
     (problem,) = problems(version, content)
     assert "the report is not JSON" in problem

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from everloop.documents.records import GateVerdict
 from everloop.registry import RegistryStore, Run, State, Version, verify_audit
 from everloop.registry.exceptions import (
     ChampionChangedError,
@@ -42,7 +43,7 @@ def open_restore(store: RegistryStore, version: int, run_id: str = "restore-1", 
     )
 
 
-def judge(store: RegistryStore, version: int, run_id: str = "restore-1", *, gate: dict[str, Any] = PASSED) -> Version:
+def judge(store: RegistryStore, version: int, run_id: str = "restore-1", *, gate: GateVerdict = PASSED) -> Version:
     return store.restorations.judge(version, run_id=run_id, snapshot_hash="s1", gate=gate, at=at(70), actor="test")
 
 
@@ -57,7 +58,9 @@ def brought_back(store: RegistryStore, version: int, run_id: str, *, when: float
 
 
 @pytest.mark.slow
-def test_a_version_that_the_gate_lets_is_evaluated_again_and_comes_to_serve_as_a_new_one_does(store: RegistryStore):
+def test_a_version_that_the_gate_lets_is_evaluated_again_and_comes_to_serve_as_a_new_one_does(
+    store: RegistryStore,
+) -> None:
     replaced(store)
     open_restore(store, 1)
     assert store.versions.get(2).state is State.PRODUCTION, "nothing is trained"
@@ -78,7 +81,7 @@ def test_a_version_that_the_gate_lets_is_evaluated_again_and_comes_to_serve_as_a
 
 
 @pytest.mark.slow
-def test_a_version_that_the_gate_refuses_stays_where_it_is_and_the_run_has_the_reasons(store: RegistryStore):
+def test_a_version_that_the_gate_refuses_stays_where_it_is_and_the_run_has_the_reasons(store: RegistryStore) -> None:
     before = replaced(store).versions.get(1)
     open_restore(store, 1)
     assert judge(store, 1, gate=FAILED) == before
@@ -91,7 +94,7 @@ def test_a_version_that_the_gate_refuses_stays_where_it_is_and_the_run_has_the_r
 
 @pytest.mark.slow
 @pytest.mark.parametrize("gate", [PASSED, FAILED])
-def test_it_is_judged_once_for_each_run(store: RegistryStore, gate: dict[str, Any]):
+def test_it_is_judged_once_for_each_run(store: RegistryStore, gate: GateVerdict) -> None:
     replaced(store)
     open_restore(store, 1)
     first, head = judge(store, 1, gate=gate), store.ledger.audit_head()
@@ -100,7 +103,7 @@ def test_it_is_judged_once_for_each_run(store: RegistryStore, gate: dict[str, An
 
 
 @pytest.mark.slow
-def test_versions_come_and_go_as_often_as_it_is_right(store: RegistryStore):
+def test_versions_come_and_go_as_often_as_it_is_right(store: RegistryStore) -> None:
     """Each of their retirements is one of its own."""
     replaced(store)
     brought_back(store, 1, "restore-1", when=60)
@@ -116,7 +119,7 @@ def test_versions_come_and_go_as_often_as_it_is_right(store: RegistryStore):
 
 
 @pytest.mark.slow
-def test_it_takes_none_of_the_quota_of_trainings(store: RegistryStore):
+def test_it_takes_none_of_the_quota_of_trainings(store: RegistryStore) -> None:
     replaced(store)
     open_restore(store, 1)
     close_run(store, "restore-1", when=at(80), status="rejected")
@@ -124,14 +127,14 @@ def test_it_takes_none_of_the_quota_of_trainings(store: RegistryStore):
     assert store.runs.active() is not None
 
 
-def test_the_version_that_serves_is_not_brought_back(store: RegistryStore):
+def test_the_version_that_serves_is_not_brought_back(store: RegistryStore) -> None:
     replaced(store)
     with pytest.raises(NotRestorableError, match="version 2 is not brought back: it serves"):
         store.restorations.check(2)
 
 
 @pytest.mark.slow
-def test_a_version_that_never_served_is_not_brought_back(store: RegistryStore):
+def test_a_version_that_never_served_is_not_brought_back(store: RegistryStore) -> None:
     replaced(store)
     open_run(store, "train-3", when=at(60))
     register(store, "train-3", gate=FAILED)
@@ -139,7 +142,7 @@ def test_a_version_that_never_served_is_not_brought_back(store: RegistryStore):
         store.restorations.check(3)
 
 
-def test_what_a_baking_rollout_would_go_back_to_is_not_brought_back(store: RegistryStore):
+def test_what_a_baking_rollout_would_go_back_to_is_not_brought_back(store: RegistryStore) -> None:
     crown(store, "train-1")
     crown(store, "train-2", complete=False)
     with pytest.raises(
@@ -148,7 +151,7 @@ def test_what_a_baking_rollout_would_go_back_to_is_not_brought_back(store: Regis
         store.restorations.check(1)
 
 
-def test_without_a_champion_nothing_is_brought_back(store: RegistryStore):
+def test_without_a_champion_nothing_is_brought_back(store: RegistryStore) -> None:
     open_run(store, "train-1")
     register(store, "train-1")
     with pytest.raises(NotRestorableError, match="nothing serves"):
@@ -158,7 +161,7 @@ def test_without_a_champion_nothing_is_brought_back(store: RegistryStore):
 
 
 @pytest.mark.slow
-def test_a_verdict_counts_for_the_run_that_asked_for_that_version(store: RegistryStore):
+def test_a_verdict_counts_for_the_run_that_asked_for_that_version(store: RegistryStore) -> None:
     replaced(store)
     crown(store, "train-3")
     open_run(store, "train-4", when=at(60))
@@ -170,7 +173,7 @@ def test_a_verdict_counts_for_the_run_that_asked_for_that_version(store: Registr
         judge(store, 1)
 
 
-def test_a_verdict_of_a_run_that_was_released_is_refused(store: RegistryStore):
+def test_a_verdict_of_a_run_that_was_released_is_refused(store: RegistryStore) -> None:
     replaced(store)
     open_restore(store, 1)
     close_run(store, "restore-1", when=at(62), status="released")
@@ -180,7 +183,7 @@ def test_a_verdict_of_a_run_that_was_released_is_refused(store: RegistryStore):
 
 
 @pytest.mark.slow
-def test_a_verdict_beside_another_champion_is_refused(direct: RegistryStore):
+def test_a_verdict_beside_another_champion_is_refused(direct: RegistryStore) -> None:
     """GIVEN a run that finds version 2 serving, which a person rolls back meanwhile."""
     store = direct
     crown(store, "train-1")
@@ -194,7 +197,7 @@ def test_a_verdict_beside_another_champion_is_refused(direct: RegistryStore):
 
 
 @pytest.mark.slow
-def test_what_was_rolled_back_comes_back_by_a_person_alone(store: RegistryStore):
+def test_what_was_rolled_back_comes_back_by_a_person_alone(store: RegistryStore) -> None:
     replaced(store)
     open_restore(store, 1)
     judge(store, 1)
@@ -208,7 +211,7 @@ def test_what_was_rolled_back_comes_back_by_a_person_alone(store: RegistryStore)
 
 
 @pytest.mark.slow
-def test_by_themselves_come_back_versions_that_served_and_left(store: RegistryStore):
+def test_by_themselves_come_back_versions_that_served_and_left(store: RegistryStore) -> None:
     replaced(store)
     crown(store, "train-3")
     open_run(store, "train-4", when=at(60))

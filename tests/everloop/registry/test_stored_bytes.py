@@ -129,14 +129,14 @@ def held() -> dict[str, Any]:
 
 
 @pytest.mark.slow
-def test_the_same_commands_leave_the_same_bytes(held: dict[str, Any]):
+def test_the_same_commands_leave_the_same_bytes(held: dict[str, Any]) -> None:
     with mock_aws():
         done = carried_out(dynamodb())
     assert by_key(done["items"]) == by_key(held["items"])
     assert done["answers"] == held["answers"]
 
 
-def test_a_chain_that_was_written_before_is_verified(held: dict[str, Any]):
+def test_a_chain_that_was_written_before_is_verified(held: dict[str, Any]) -> None:
     with mock_aws():
         client = dynamodb()
         for item in held["items"]:

@@ -7,20 +7,21 @@ from typing import Any
 
 import pytest
 
+from everloop.reasons import ReasonDocument
 from everloop.registry import RegistryStore, State, verify_audit
 from everloop.registry.exceptions import NotRestorableError, NotWaivableError, UnknownRunError
 from everloop.registry.waivers import Waiver
 from tests.helpers.registry_scenes import TRIGGER, at, close_run, crown, register, start_rollout
 
 ANN, BOB, CLEO = (f"arn:aws:iam::123456789012:user/{name}" for name in ("ann", "bob", "cleo"))
-NOT_BETTER: dict[str, Any] = {"code": "better_than_champion", "passed": False, "sentence": "not better", "value": 0.1}
-SLOW: dict[str, Any] = {"code": "latency", "passed": False, "sentence": "slow", "value": 9.0, "limit": 5.0}
-NO_PARITY: dict[str, Any] = {"code": "parity_flips", "passed": False, "sentence": "it differs", "value": 3, "limit": 0}
-NOTHING_SAID: dict[str, Any] = {"code": "better_than_baseline", "passed": False, "sentence": "no comparison"}
+NOT_BETTER: ReasonDocument = {"code": "better_than_champion", "passed": False, "sentence": "not better", "value": 0.1}
+SLOW: ReasonDocument = {"code": "latency", "passed": False, "sentence": "slow", "value": 9.0, "limit": 5.0}
+NO_PARITY: ReasonDocument = {"code": "parity_flips", "passed": False, "sentence": "it differs", "value": 3, "limit": 0}
+NOTHING_SAID: ReasonDocument = {"code": "better_than_baseline", "passed": False, "sentence": "no comparison"}
 WHY = "the regulator wants it out by Friday"
 
 
-def refused(store: RegistryStore, *reasons: dict[str, Any], by: str | None = ANN, rule: bool = False) -> str:
+def refused(store: RegistryStore, *reasons: ReasonDocument, by: str | None = ANN, rule: bool = False) -> str:
     """Version 1 serves; the gate refuses version 2 for these reasons, of a run that ``by`` started."""
     crown(store, "train-1")
     trigger: Any = {**TRIGGER, "window_end": at(1) if rule else None}
@@ -49,7 +50,7 @@ def judge(store: RegistryStore, when: float = 95) -> None:
 
 
 @pytest.mark.slow
-def test_a_waived_version_comes_to_serve_by_a_restore_that_somebody_else_asks_for(store: RegistryStore):
+def test_a_waived_version_comes_to_serve_by_a_restore_that_somebody_else_asks_for(store: RegistryStore) -> None:
     refused(store, NOT_BETTER)
     with pytest.raises(NotRestorableError, match="have these reasons waived: better_than_champion"):
         store.restorations.check(2, at=at(80), asked_by=CLEO)
@@ -64,7 +65,7 @@ def test_a_waived_version_comes_to_serve_by_a_restore_that_somebody_else_asks_fo
     assert verify_audit(store).sound
 
 
-def test_it_is_written_once_with_its_audit_record(store: RegistryStore):
+def test_it_is_written_once_with_its_audit_record(store: RegistryStore) -> None:
     refused(store, NOT_BETTER)
     first, head = waive(store), store.ledger.audit_head()
     assert waive(store) == first
@@ -86,7 +87,7 @@ def test_it_is_written_once_with_its_audit_record(store: RegistryStore):
 )
 def test_what_may_not_be_waived_is_refused_with_the_reason(
     store: RegistryStore, code: str, given: dict[str, Any], why: str
-):
+) -> None:
     refused(store, NOT_BETTER, NO_PARITY, NOTHING_SAID)
     before = store.ledger.audit_head()
     with pytest.raises(NotWaivableError, match=why):
@@ -94,7 +95,7 @@ def test_what_may_not_be_waived_is_refused_with_the_reason(
     assert store.ledger.audit_head() == before
 
 
-def test_a_run_that_passed_or_is_unknown_has_nothing_to_waive(store: RegistryStore):
+def test_a_run_that_passed_or_is_unknown_has_nothing_to_waive(store: RegistryStore) -> None:
     refused(store, NOT_BETTER)
     given: dict[str, Any] = {"code": "latency", "why": WHY, "until": at(999), "at": at(80), "actor": BOB}
     with pytest.raises(NotWaivableError, match="let its version pass"):
@@ -103,25 +104,25 @@ def test_a_run_that_passed_or_is_unknown_has_nothing_to_waive(store: RegistrySto
         store.waivers.grant("train-9", **given)
 
 
-def test_a_run_that_does_not_say_who_started_it_can_not_be_waived_unless_a_rule_did(store: RegistryStore):
+def test_a_run_that_does_not_say_who_started_it_can_not_be_waived_unless_a_rule_did(store: RegistryStore) -> None:
     refused(store, NOT_BETTER, by=None)
     with pytest.raises(NotWaivableError, match="does not say who started it"):
         waive(store)
 
 
-def test_what_a_rule_started_anyone_may_waive(store: RegistryStore):
+def test_what_a_rule_started_anyone_may_waive(store: RegistryStore) -> None:
     refused(store, NOT_BETTER, by=None, rule=True)
     assert waive(store).by == BOB
 
 
-def test_who_granted_a_waiver_can_not_ask_for_the_version(store: RegistryStore):
+def test_who_granted_a_waiver_can_not_ask_for_the_version(store: RegistryStore) -> None:
     refused(store, NOT_BETTER)
     waive(store)
     with pytest.raises(NotRestorableError, match="have these reasons waived"):
         store.restorations.check(2, at=at(90), asked_by=BOB)
 
 
-def test_all_reasons_have_to_be_waived(store: RegistryStore):
+def test_all_reasons_have_to_be_waived(store: RegistryStore) -> None:
     refused(store, NOT_BETTER, SLOW)
     waive(store)
     with pytest.raises(NotRestorableError, match="waived: latency"):
@@ -131,7 +132,7 @@ def test_all_reasons_have_to_be_waived(store: RegistryStore):
 
 
 @pytest.mark.slow
-def test_an_expired_waiver_counts_for_nothing(store: RegistryStore):
+def test_an_expired_waiver_counts_for_nothing(store: RegistryStore) -> None:
     refused(store, NOT_BETTER)
     waive(store, until=at(100))
     assert store.waivers.in_force(2, at(99.9))
@@ -144,7 +145,7 @@ def test_an_expired_waiver_counts_for_nothing(store: RegistryStore):
     assert store.versions.get(2).state is State.EXPERIMENTING
 
 
-def test_a_verdict_that_claims_a_waiver_nobody_granted_is_refused(store: RegistryStore):
+def test_a_verdict_that_claims_a_waiver_nobody_granted_is_refused(store: RegistryStore) -> None:
     refused(store, NOT_BETTER, SLOW)
     waive(store)
     waive(store, "latency", until=at(92))
@@ -160,7 +161,7 @@ def revoke(store: RegistryStore, **given: Any) -> Waiver:
 
 
 @pytest.mark.slow
-def test_a_revoked_waiver_counts_for_nothing_from_then_on(store: RegistryStore):
+def test_a_revoked_waiver_counts_for_nothing_from_then_on(store: RegistryStore) -> None:
     refused(store, NOT_BETTER)
     granted = waive(store)
     longer = waive(store, until=at(60 * 24 * 9))
@@ -183,7 +184,7 @@ def test_a_revoked_waiver_counts_for_nothing_from_then_on(store: RegistryStore):
 
 
 @pytest.mark.slow
-def test_a_restore_that_is_under_way_ends_with_the_waiver(store: RegistryStore):
+def test_a_restore_that_is_under_way_ends_with_the_waiver(store: RegistryStore) -> None:
     refused(store, NOT_BETTER)
     waive(store)
     open_restore(store)
@@ -192,7 +193,7 @@ def test_a_restore_that_is_under_way_ends_with_the_waiver(store: RegistryStore):
         judge(store, when=95)
 
 
-def test_a_revocation_that_is_taken_out_of_the_table_is_found(store: RegistryStore):
+def test_a_revocation_that_is_taken_out_of_the_table_is_found(store: RegistryStore) -> None:
     refused(store, NOT_BETTER)
     granted = waive(store)
     revoke(store)
@@ -202,7 +203,7 @@ def test_a_revocation_that_is_taken_out_of_the_table_is_found(store: RegistrySto
     assert "revoked_at is None; the audit chain says 2013-03-01T01:25:00Z" in told
 
 
-def test_there_is_nothing_to_revoke_where_nothing_is_in_force(store: RegistryStore):
+def test_there_is_nothing_to_revoke_where_nothing_is_in_force(store: RegistryStore) -> None:
     refused(store, NOT_BETTER)
     with pytest.raises(NotWaivableError, match="no waiver of better_than_champion for version 2 is in force"):
         revoke(store)

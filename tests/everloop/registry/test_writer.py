@@ -83,12 +83,12 @@ class TestCallers:
             (f"{ARN}everloop-flights-registry", None),
         ],
     )
-    def test_a_caller_is_the_alias(self, arn: str, caller: str | None):
+    def test_a_caller_is_the_alias(self, arn: str, caller: str | None) -> None:
         assert caller_of(arn) == caller
 
     @pytest.mark.parametrize("name", sorted(COMMANDS))
     @pytest.mark.parametrize("caller", [*MAY_SEND, "monitor", "snapshot", "$LATEST", "", None])
-    def test_each_command_has_its_one_caller(self, name: str, caller: str | None):
+    def test_each_command_has_its_one_caller(self, name: str, caller: str | None) -> None:
         kind = COMMANDS[name]
         if kind in MAY_SEND.get(caller or "", ()):
             assert type(decoded(an_example(kind), caller)) is kind
@@ -96,10 +96,10 @@ class TestCallers:
             with pytest.raises(CommandRefusedError):
                 decoded(an_example(kind), caller)
 
-    def test_no_two_callers_share_a_command(self):
+    def test_no_two_callers_share_a_command(self) -> None:
         assert sum(len(kinds) for kinds in MAY_SEND.values()) == len(COMMANDS)
 
-    def test_the_refusal_says_what_the_caller_may_send(self):
+    def test_the_refusal_says_what_the_caller_may_send(self) -> None:
         with pytest.raises(
             CommandRefusedError, match="the caller run may send CloseRun, KeepRefused, OpenRun; not 'Promote'"
         ):
@@ -107,7 +107,7 @@ class TestCallers:
 
 
 class TestReading:
-    def test_what_is_sent_is_what_is_read(self):
+    def test_what_is_sent_is_what_is_read(self) -> None:
         assert decoded(encoded(OPEN), "run") == OPEN
 
     @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ class TestReading:
             ({"trigger": {"window_end": "soon"}}, "trigger.window_end: 'soon' is not an ISO 8601 instant"),
         ],
     )
-    def test_a_command_that_is_not_what_its_name_promises(self, change: dict[str, Any], said: str):
+    def test_a_command_that_is_not_what_its_name_promises(self, change: dict[str, Any], said: str) -> None:
         with pytest.raises(CommandRefusedError, match=said):
             decoded({**encoded(OPEN), **change}, "run")
 
@@ -163,26 +163,26 @@ class TestReading:
             ("RegisterVersion", {"files": {"m.onnx": {"sha256": "x"}}}, "files has no sha256 or no bytes for 'm.onnx'"),
         ],
     )
-    def test_values_that_could_not_be_kept_or_read_back(self, name: str, change: dict[str, Any], said: str):
+    def test_values_that_could_not_be_kept_or_read_back(self, name: str, change: dict[str, Any], said: str) -> None:
         kind = COMMANDS[name]
         caller = next(caller for caller, kinds in MAY_SEND.items() if kind in kinds)
         decoded(an_example(kind), caller)
         with pytest.raises(CommandRefusedError, match=re.escape(said)):
             decoded(an_example(kind) | change, caller)
 
-    def test_a_document_that_is_nested_for_ever(self):
+    def test_a_document_that_is_nested_for_ever(self) -> None:
         nested: dict[str, Any] = {}
         for _ in range(100_000):
             nested = {"a": nested}
         with pytest.raises(CommandRefusedError, match="trigger is nested deeper than 32 levels"):
             decoded({**encoded(OPEN), "trigger": nested}, "run")
 
-    def test_a_field_that_is_missing(self):
+    def test_a_field_that_is_missing(self) -> None:
         with pytest.raises(CommandRefusedError, match="run_id is missing"):
             decoded({"command": "OpenRun"}, "run")
 
     @pytest.mark.parametrize("document", [None, [], "OpenRun", {}, {"command": ["OpenRun"]}, {"command": "commit"}])
-    def test_what_is_no_command(self, document: Any):
+    def test_what_is_no_command(self, document: Any) -> None:
         with pytest.raises(CommandRefusedError):
             decoded(document, "run")
 
@@ -238,17 +238,17 @@ METHODS = {
 
 class TestFields:
     @pytest.mark.parametrize("name", sorted(set(COMMANDS) - {"StartRollout", "PublishCalibration"}))
-    def test_a_command_has_what_the_stores_method_takes(self, name: str):
-        method = METHODS[COMMANDS[name]]
+    def test_a_command_has_what_the_stores_method_takes(self, name: str) -> None:
+        method: Any = METHODS[COMMANDS[name]]
         wanted = {n: p.annotation for n, p in inspect.signature(method).parameters.items() if n != "self"}
         assert {n: f.type for n, f in COMMANDS[name].__dataclass_fields__.items()} == wanted
 
-    def test_a_rollouts_beginning_is_its_record_without_the_progress(self):
+    def test_a_rollouts_beginning_is_its_record_without_the_progress(self) -> None:
         fields = {n: f.type for n, f in Rollout.__dataclass_fields__.items() if n not in PROGRESS | {"model"}}
         begun = {n: f.type for n, f in StartRollout.__dataclass_fields__.items() if n not in ("at", "actor")}
         assert begun == {n: kind for n, kind in fields.items() if n != "DOCUMENTS"}
 
-    def test_a_calibration_is_sent_as_its_record(self):
+    def test_a_calibration_is_sent_as_its_record(self) -> None:
         fields = {
             n: f.type for n, f in CalibrationRecord.__dataclass_fields__.items() if n not in ("model", "DOCUMENTS")
         }
@@ -256,7 +256,7 @@ class TestFields:
 
 
 class TestAnswering:
-    def test_the_record_comes_back_and_the_audit_says_by_whom(self, direct: RegistryStore, locked: LockedAudit):
+    def test_the_record_comes_back_and_the_audit_says_by_whom(self, direct: RegistryStore, locked: LockedAudit) -> None:
         def store_for(caller: str) -> RegistryStore:
             return RegistryStore(direct.ledger.client, direct.ledger.table, direct.model, via=caller)
 
@@ -266,17 +266,19 @@ class TestAnswering:
         assert record.details["via"] == "run"
         assert verify_audit(direct).sound
 
-    def test_a_refusal_is_an_answer(self, direct: RegistryStore, locked: LockedAudit):
+    def test_a_refusal_is_an_answer(self, direct: RegistryStore, locked: LockedAudit) -> None:
         open_run(direct, "train-9", when=at(1))
         refused = answer(encoded(OPEN), "run", lambda _: direct, locked)["refused"]
         assert refused["error"] == "RunAlreadyActiveError"
         assert refused["facts"] == {"model": "flights", "run_id": "train-9", "started_at": text_at(1)}
 
-    def test_a_busy_table_is_an_answer_too(self, direct: RegistryStore, client: UnreliableClient, locked: LockedAudit):
+    def test_a_busy_table_is_an_answer_too(
+        self, direct: RegistryStore, client: UnreliableClient, locked: LockedAudit
+    ) -> None:
         client.faults = ["before"]
         assert answer(encoded(OPEN), "run", lambda _: direct, locked)["refused"]["error"] == ServiceBusyError.__name__
 
-    def test_what_is_broken_is_raised(self, locked: LockedAudit):
+    def test_what_is_broken_is_raised(self, locked: LockedAudit) -> None:
         def store_for(caller: str) -> RegistryStore:
             raise KeyError("EVERLOOP_TABLE")
 
@@ -284,7 +286,7 @@ class TestAnswering:
             answer(encoded(OPEN), "run", store_for, locked)
 
 
-def test_every_audit_record_of_a_life_says_through_whom_it_came(client: UnreliableClient):
+def test_every_audit_record_of_a_life_says_through_whom_it_came(client: UnreliableClient) -> None:
     function = FakeRegistryFunction(client, "flights")
     crown(remote_registry(client, "flights", function=function), "train-1")
     store = RegistryStore(client, TABLE, "flights")

@@ -80,7 +80,7 @@ def seen(
     return answering.seen(cast("RolloutTarget", versions), rollout, phase=phase, at=at, ends=ends)
 
 
-def test_each_row_is_answered_by_both_versions(lake: WatchedLake):
+def test_each_row_is_answered_by_both_versions(lake: WatchedLake) -> None:
     # GIVEN what both versions answered, of which a delivery was repeated, and what another one did
     ours, theirs = some(3), some(4)
     lake.capture(ours, BEGIN + MINUTE, version=2)
@@ -98,7 +98,7 @@ def test_each_row_is_answered_by_both_versions(lake: WatchedLake):
     assert sorted(versions.asked) == [("11", 3), ("12", 4)]
 
 
-def test_what_is_not_delivered_yet_waits(lake: WatchedLake):
+def test_what_is_not_delivered_yet_waits(lake: WatchedLake) -> None:
     lake.capture(some(3), BEGIN + 30 * MINUTE, version=1)
     assert seen(lake.rows, Versions(), at=BEGIN + 50 * MINUTE).rows == []
     assert len(seen(lake.rows, Versions(), at=BEGIN + 51 * MINUTE).rows) == 3
@@ -108,7 +108,7 @@ def test_what_is_not_delivered_yet_waits(lake: WatchedLake):
     assert "20 minutes later" in early.why_not
 
 
-def test_the_lake_is_asked_once_in_a_quarter_of_an_hour_and_versions_once_for_a_row(lake: WatchedLake):
+def test_the_lake_is_asked_once_in_a_quarter_of_an_hour_and_versions_once_for_a_row(lake: WatchedLake) -> None:
     lake.capture(some(3), BEGIN + MINUTE, version=1)
     queries, versions = [], Versions()
 
@@ -126,7 +126,7 @@ def test_the_lake_is_asked_once_in_a_quarter_of_an_hour_and_versions_once_for_a_
     assert versions.asked == [("12", 3), ("12", 2)]
 
 
-def test_a_row_that_the_other_version_refuses_is_told_and_takes_no_other_with_it(lake: WatchedLake):
+def test_a_row_that_the_other_version_refuses_is_told_and_takes_no_other_with_it(lake: WatchedLake) -> None:
     rows = some(9)
     lake.capture(rows, BEGIN + MINUTE, version=1)
     distance = next(float(d) for d in rows.features["distance"] if not np.isnan(d))
@@ -134,14 +134,14 @@ def test_a_row_that_the_other_version_refuses_is_told_and_takes_no_other_with_it
     assert (len(found.rows), found.unanswered) == (8, 1)
 
 
-def test_what_a_fallback_answers_is_no_answer_of_the_version(lake: WatchedLake):
+def test_what_a_fallback_answers_is_no_answer_of_the_version(lake: WatchedLake) -> None:
     lake.capture(some(3), BEGIN + MINUTE, version=1)
     found = seen(lake.rows, Versions(falls_back=True), at=BEGIN + HOUR)
     assert (found.rows, found.unanswered) == ([], 3)
 
 
 @pytest.mark.slow
-def test_the_sample_grows_with_time_and_not_with_traffic(lake: WatchedLake):
+def test_the_sample_grows_with_time_and_not_with_traffic(lake: WatchedLake) -> None:
     for minutes in (1, 16, 31):
         lake.capture(some(FIRST_QUOTA + 100), BEGIN + minutes * MINUTE, version=1)
     found = seen(lake.rows, Versions(), at=BEGIN + 2 * HOUR)
@@ -150,7 +150,7 @@ def test_the_sample_grows_with_time_and_not_with_traffic(lake: WatchedLake):
 
 
 @pytest.mark.parametrize("by_key", [False, True])
-def test_the_label_that_came_first_counts(lake: WatchedLake, by_key: bool):
+def test_the_label_that_came_first_counts(lake: WatchedLake, by_key: bool) -> None:
     # GIVEN rows of the phase before, and of this one; labels before this phase, in it, corrected, and none
     phase = BEGIN + 2 * HOUR
     early = lake.capture(some(3), BEGIN + MINUTE, version=2)
@@ -166,7 +166,7 @@ def test_the_label_that_came_first_counts(lake: WatchedLake, by_key: bool):
     assert told == [(True, 1.0, 120_000), (False, 0.0, 540_000), (False, None, -1)]
 
 
-def test_a_lake_that_can_not_be_asked_is_waited_for_until_the_phase_ends():
+def test_a_lake_that_can_not_be_asked_is_waited_for_until_the_phase_ends() -> None:
     def failing(query: str) -> list[Captured]:
         raise QueryFailedError("out of capacity")
 
@@ -176,6 +176,6 @@ def test_a_lake_that_can_not_be_asked_is_waited_for_until_the_phase_ends():
 
 
 @pytest.mark.parametrize(("previous", "why"), [(None, "nothing served before"), (2, "under other code")])
-def test_where_there_is_nothing_to_compare_nothing_is_asked(previous: int | None, why: str):
+def test_where_there_is_nothing_to_compare_nothing_is_asked(previous: int | None, why: str) -> None:
     found = seen(pytest.fail, Versions(), at=BEGIN + HOUR, rollout=replace(ROLLOUT, previous_version=previous))
     assert why in found.why_not

@@ -209,7 +209,7 @@ def test_a_rollout_that_begins_in_the_same_moment_wins(world: World) -> None:
     world.target.publish = meanwhile  # type: ignore[method-assign]  # it is the moment that matters
     # WHEN the drill goes on, THEN it takes nothing
     answer = world.drill()
-    assert (answer["status"], answer["reason"]) == ("failed", "the traffic was wanted otherwise meanwhile")
+    assert (answer["status"], answer["reason"]) == ("gave_way", "the traffic was wanted otherwise meanwhile")
     assert world.function.serving() == {serving: 1}
     assert world.store.rollouts.get("train-3").status == "canary"
 

@@ -23,7 +23,7 @@ def metrics(cloudwatch: FakeCloudWatch) -> CloudWatchMetrics:
     return CloudWatchMetrics(cloudwatch, function="predict", alias="live", model="flights", slow_ms=50)
 
 
-def test_counts_one_version_between_two_instants(metrics: CloudWatchMetrics, cloudwatch: FakeCloudWatch):
+def test_counts_one_version_between_two_instants(metrics: CloudWatchMetrics, cloudwatch: FakeCloudWatch) -> None:
     cloudwatch.requests(40, at=BEGIN + timedelta(minutes=1), version="3", errors=2, answered_5xx=3, ms=30)
     cloudwatch.requests(60, at=BEGIN + timedelta(minutes=4), version="3", ms=90)
     cloudwatch.requests(500, at=BEGIN + timedelta(minutes=1), version="2", errors=500, answered_5xx=9, ms=999)
@@ -45,7 +45,7 @@ def test_what_came_before_the_stretch_is_not_counted(
     assert (found.requests, found.errors, found.timed, found.slow) == (3, 0, 3, 0)
 
 
-def test_a_crash_that_both_count_is_one_failure(metrics: CloudWatchMetrics, cloudwatch: FakeCloudWatch):
+def test_a_crash_that_both_count_is_one_failure(metrics: CloudWatchMetrics, cloudwatch: FakeCloudWatch) -> None:
     cloudwatch.requests(40, at=BEGIN, version="3", errors=4, answered_5xx=4)
     assert metrics.read("3", BEGIN, END).errors == 4
 
@@ -70,29 +70,31 @@ def test_a_source_that_is_late_does_not_make_failures_a_larger_share(
     assert (found.requests, found.errors) == (100, 4)
 
 
-def test_nothing_happened(metrics: CloudWatchMetrics):
+def test_nothing_happened(metrics: CloudWatchMetrics) -> None:
     assert metrics.read("3", BEGIN, END) == VersionMetrics(0, 0, None)
 
 
-def test_a_failure_counted_before_its_request(metrics: CloudWatchMetrics, cloudwatch: FakeCloudWatch):
+def test_a_failure_counted_before_its_request(metrics: CloudWatchMetrics, cloudwatch: FakeCloudWatch) -> None:
     cloudwatch.requests(0, at=BEGIN, version="3", answered_5xx=4)
     assert metrics.read("3", BEGIN, END) == VersionMetrics(4, 4, None)
 
 
-def test_alone_behind_the_alias_there_is_no_executed_version(metrics: CloudWatchMetrics, cloudwatch: FakeCloudWatch):
+def test_alone_behind_the_alias_there_is_no_executed_version(
+    metrics: CloudWatchMetrics, cloudwatch: FakeCloudWatch
+) -> None:
     cloudwatch.requests(40, at=BEGIN + timedelta(minutes=1), version="3", errors=2, weighted=False)
     # The function counts its own answers by version all the same, though not how long they took, nor crashes.
     assert metrics.read("3", BEGIN, END) == VersionMetrics(38, 0, None)
     assert metrics.read("3", BEGIN, END, alone=True) == VersionMetrics(40, 2, 20, timed=40)
 
 
-def test_a_long_stretch_comes_in_several_values(metrics: CloudWatchMetrics, cloudwatch: FakeCloudWatch):
+def test_a_long_stretch_comes_in_several_values(metrics: CloudWatchMetrics, cloudwatch: FakeCloudWatch) -> None:
     for day in range(3):
         cloudwatch.requests(10, at=BEGIN + timedelta(days=day, hours=1), version="3", ms=20 + day)
     assert metrics.read("3", BEGIN, BEGIN + timedelta(days=3)) == VersionMetrics(30, 0, 22, timed=30)
 
 
-def test_slow_requests_of_several_periods_add_up(metrics: CloudWatchMetrics, cloudwatch: FakeCloudWatch):
+def test_slow_requests_of_several_periods_add_up(metrics: CloudWatchMetrics, cloudwatch: FakeCloudWatch) -> None:
     """Percentiles do not; counts do. What takes exactly as long as allowed is not slow."""
     for day, (fast, slow) in enumerate([(10, 1), (200, 0), (7, 3)]):
         at = BEGIN + timedelta(days=day, hours=1)
@@ -102,18 +104,18 @@ def test_slow_requests_of_several_periods_add_up(metrics: CloudWatchMetrics, clo
     assert (found.timed, found.slow) == (221, 4)
 
 
-def test_metrics_that_could_not_be_read_are_an_error(metrics: CloudWatchMetrics, cloudwatch: FakeCloudWatch):
+def test_metrics_that_could_not_be_read_are_an_error(metrics: CloudWatchMetrics, cloudwatch: FakeCloudWatch) -> None:
     cloudwatch.status = "InternalError"
     with pytest.raises(MetricsIncompleteError, match="InternalError"):
         metrics.read("3", BEGIN, END)
 
 
-def test_no_time_at_all(metrics: CloudWatchMetrics):
+def test_no_time_at_all(metrics: CloudWatchMetrics) -> None:
     whole = BEGIN.replace(second=0)
     assert metrics.read("3", whole, whole).requests == 0
 
 
-def test_counts_what_a_version_refused(metrics: CloudWatchMetrics, cloudwatch: FakeCloudWatch):
+def test_counts_what_a_version_refused(metrics: CloudWatchMetrics, cloudwatch: FakeCloudWatch) -> None:
     cloudwatch.requests(40, at=BEGIN, version="3", refused=7)
     cloudwatch.requests(40, at=BEGIN, version="2", refused=9)
     assert metrics.read("3", BEGIN, END) == VersionMetrics(40, 0, 20, refused=7, timed=40)
@@ -126,7 +128,9 @@ class TestOfAnEndpoint:
             cloudwatch, function="predict", alias="live", model="flights", slow_ms=50, endpoint="everloop-flights"
         )
 
-    def test_counts_a_variant_however_it_was_asked(self, metrics: CloudWatchMetrics, cloudwatch: FakeCloudWatch):
+    def test_counts_a_variant_however_it_was_asked(
+        self, metrics: CloudWatchMetrics, cloudwatch: FakeCloudWatch
+    ) -> None:
         dimensions = {"EndpointName": "everloop-flights", "VariantName": "v8"}
         for index in range(10):
             cloudwatch.add("AWS/SageMaker", "Invocations", dimensions, BEGIN, 1)
@@ -141,6 +145,8 @@ class TestOfAnEndpoint:
         assert found == VersionMetrics(requests=10, errors=3, p99_ms=90, refused=1, timed=10, slow=3)
         assert metrics.read("v7", BEGIN, END).requests == 0
 
-    def test_counts_a_function_version_before_it_moved(self, metrics: CloudWatchMetrics, cloudwatch: FakeCloudWatch):
+    def test_counts_a_function_version_before_it_moved(
+        self, metrics: CloudWatchMetrics, cloudwatch: FakeCloudWatch
+    ) -> None:
         cloudwatch.requests(40, at=BEGIN, version="3", errors=2)
         assert metrics.read("3", BEGIN, END).errors == 2

@@ -11,12 +11,15 @@ import pytest
 from moto import mock_aws
 
 from everloop.registry import RegistryStore, verify_audit
+from everloop.rollout.elsewhere import Elsewhere
 from everloop.rollout.observed import Observer
 from everloop.rollout.reconciler import Reconciled, Reconciler
 from everloop.rollout.targets import ServedArtifact
 from everloop.rollout.targets.lambda_alias import LambdaAliasTarget
+from tests.fakes.call_history import FakeCallHistory
 from tests.fakes.lambda_function import FakeLambda
 from tests.fakes.object_store import FakeS3
+from tests.fakes.other_servers import FakeAccount
 from tests.fakes.registry_function import remote_registry
 from tests.fakes.registry_table import dynamodb
 from tests.fakes.sagemaker_endpoint import FakeSageMaker
@@ -32,6 +35,7 @@ class World:
     s3: FakeS3 = field(default_factory=FakeS3)
     minutes: int = 100
     pauses: list[float] = field(default_factory=list)
+    calls: FakeCallHistory = field(default_factory=FakeCallHistory)
 
     def __post_init__(self) -> None:
         self.target = LambdaAliasTarget(self.function, function="predict", alias="live", pause=lambda _: None)
@@ -210,8 +214,105 @@ def test_while_the_registry_moves_at_every_look_nothing_is_said(world: World) ->
         close_run(world.store, run, status="smoke_passed")
         return holds(*given)
 
-    world.target.holds = moves_the_registry  # type: ignore[method-assign]  # other runs come and go meanwhile
+    world.target.holds = moves_the_registry  # type: ignore[method-assign,assignment]  # other runs come and go meanwhile
     assert world.look(put_right=True) == {"settled": False, "differences": [], "put_right": False}
+
+
+def asking(world: World) -> World:
+    """The same, with the account's history of calls to ask."""
+    world.reconciler = replace(world.reconciler, history=world.calls.history())
+    return world
+
+
+def moves_by_hand(world: World, who: str) -> None:
+    """Somebody points the alias elsewhere, half a minute before the next look."""
+    stray, when = world.target.idle(), at(world.minutes + 0.5)
+    asked = {"functionName": "everloop-flights-predict", "name": "live", "functionVersion": stray}
+    world.calls.call("UpdateAlias20150331", who, when, **asked)
+
+
+@pytest.mark.slow
+def test_who_moved_the_alias_is_on_record_once_it_is_shown_also_after_it_was_put_right(world: World) -> None:
+    # GIVEN a person who moves the alias, which is put right before CloudTrail shows who it was
+    world.crown("train-1")
+    asking(world).calls.shown_until = at(world.minutes)
+    moves_by_hand(world, "arn:ada")
+    found = world.look(put_right=True)
+    assert (found["put_right"], found["differences"][0]["by"]["known"]) == (True, "not_yet")
+    asked = len(world.calls.asked)
+    assert "explained" not in world.look(put_right=True)
+    # WHEN CloudTrail shows it
+    world.calls.shown_until = None
+    late = world.look(put_right=True)
+    # THEN the record is completed, once, and nothing is asked any more
+    (told,) = late["explained"]
+    assert (told["code"], told["by"]["who"]) == ("traffic_moved", "arn:ada")
+    assert world.look(put_right=True) == {"settled": True, "differences": [], "put_right": False}
+    assert len(world.calls.asked) == asked + 4
+    assert world.actions() == ["deployment_put_right", "deployment_agrees", "deployment_explained"]
+    assert verify_audit(world.store).problems == []
+
+
+@pytest.mark.slow
+def test_who_made_a_difference_that_stays_is_asked_until_it_is_known_and_a_repetition_adds_nothing(
+    world: World,
+) -> None:
+    world.crown("train-1")
+    asking(world).calls.shown_until = at(world.minutes)
+    moves_by_hand(world, "arn:ada")
+    world.look()
+    world.calls.shown_until = None
+    for _ in range(2):
+        assert world.look()["differences"][0]["by"]["who"] == "arn:ada"
+    world.minutes -= 1  # the same event again
+    world.look()
+    assert world.actions() == ["deployment_differs", "deployment_explained"]
+    noted = world.store.reconciliations.latest()
+    assert noted is not None
+    assert noted.since == at(world.minutes - 2)
+    assert verify_audit(world.store).problems == []
+
+
+@pytest.mark.slow
+def test_without_the_permission_the_look_reports_all_the_same(world: World) -> None:
+    world.crown("train-1")
+    asking(world).calls.failing = "AccessDeniedException"
+    moves_by_hand(world, "arn:ada")
+    (found,) = world.look()["differences"]
+    assert "can't be asked (AccessDeniedException: as told)" in found["by"]["sentence"]
+    world.calls.failing = ""
+    assert world.look()["differences"][0]["by"]["who"] == "arn:ada"
+
+
+@pytest.mark.slow
+def test_a_function_made_by_hand_is_reported_with_who_made_it_until_it_is_deleted(world: World) -> None:
+    # GIVEN a person who serves the champion's files from a function of her own
+    world.crown("train-1")
+    other = FakeAccount()
+    elsewhere = Elsewhere(lambda service: other, "flights", "artifacts")
+    world.reconciler = replace(asking(world).reconciler, elsewhere=elsewhere)
+    other.functions = {"mine": {"FILES": "s3://artifacts/artifacts/flights/000001/"}}
+    asked = {"functionName": "arn:aws:lambda:eu-west-1:1:function:mine"}
+    world.calls.call("CreateFunction20150331", "arn:ada", at(world.minutes), **asked)
+    # WHEN somebody looks, THEN it is reported, with her, and stays
+    answer = world.look(put_right=True)
+    (found,) = answer["differences"]
+    assert (found["code"], found["by"]["who"], answer["put_right"]) == ("unknown_function", "arn:ada", False)
+    other.denied = {"list_endpoints"}
+    assert world.look()["not_looked"] == ["endpoints by other names: not authorized: list_endpoints"]
+    # AND is gone with it
+    other.functions = {}
+    world.look()
+    assert world.actions() == ["deployment_differs", "deployment_agrees"]
+
+
+@pytest.mark.slow
+def test_who_wrote_a_file_over_is_not_asked_and_it_is_said_why(world: World) -> None:
+    world.crown("train-1")
+    world.s3.objects["artifacts/flights/000001/model.onnx"] = b"another"
+    (found,) = asking(world).look()["differences"]
+    assert found["by"]["known"] == "no"
+    assert world.calls.asked == []
 
 
 def _canary(world: World) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from datetime import timedelta
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from moto import mock_aws
 
+from everloop.documents.records import Phase
 from everloop.instants import format_instant
 from everloop.model_file.schema import Guardrail, Rollout
 from everloop.rollout.announcements import Announcer
@@ -69,7 +71,8 @@ def test_a_plan_rises_and_takes_no_more_than_is_declared(
 @STRATEGY
 @pytest.mark.parametrize("situation", SITUATIONS)
 def test_what_needs_no_look_lets_through_with_its_reason(name: str, situation: Situation) -> None:
-    for phase, decision in (("canary", "promote"), ("bake", "ok")):
+    phases: tuple[tuple[Phase, str], ...] = (("canary", "promote"), ("bake", "ok"))
+    for phase, decision in phases:
         verdict = STRATEGIES.load(name).unlooked(situation, phase)
         if verdict is not None:
             assert verdict.decision == decision
@@ -132,7 +135,7 @@ def test_one_is_added_by_its_file_and_its_registration(monkeypatch: pytest.Monke
         close_run(store, "train-1", when=at(71))
         open_run(store, "train-2", when=at(80))
         second = conductor.start("train-2", "train", register(store, "train-2").version, at=at(81))
-        shifted = conductor.shift("train-2", -1, at=at(82))
+        shifted: Any = conductor.shift("train-2", -1, at=at(82))
         assert (shifted["percent"], shifted["wait_seconds"]) == (40, 60)
         assert shifted["phase_ends"] == format_instant(at(82) + timedelta(minutes=7))
         assert function.serving()[second["lambda_version"]] == pytest.approx(0.4)

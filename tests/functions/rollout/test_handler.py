@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 from moto import mock_aws
 
 from everloop.busy_services import ServiceBusyError
-from everloop.functions.rollout.handler import act
+from everloop.functions.rollout.handler import act as handle
 from everloop.instants import format_instant
 from everloop.names import CHAMPION_PROMOTED, VERSION_ROLLED_BACK
 from everloop.registry import (
@@ -36,6 +36,7 @@ from tests.fakes.lambda_function import FakeLambda
 from tests.fakes.registry_function import remote_registry
 from tests.fakes.registry_table import UnreliableClient, dynamodb
 from tests.helpers.declarations import binary_document, declare
+from tests.helpers.present import present
 from tests.helpers.registry_scenes import BEGIN, FAILED, close_run, from_nothing, manifest_of, open_run, register
 
 DECLARED = declare(
@@ -52,6 +53,11 @@ DECLARED = declare(
     )
 ).rollout
 T = TypeVar("T")
+
+
+def act(event: Any, using: Conductor) -> dict[str, Any]:
+    """The handler's answer as the state machine reads it."""
+    return {**handle(event, using)}
 
 
 @dataclass
@@ -183,7 +189,7 @@ def served_version(world: World) -> str:
 
 
 class TestTheFirstChampion:
-    def test_reaches_nobody_before_its_promotion(self, world: World):
+    def test_reaches_nobody_before_its_promotion(self, world: World) -> None:
         version = world.train("train-1")
         rollout = world.start("train-1", version)
         assert (rollout["previous_version"], rollout["step_index"]) == (None, -1)
@@ -193,17 +199,17 @@ class TestTheFirstChampion:
         assert world.check()["decision"] == "promote"
         assert world.promote()["bake_seconds"] == 36_000
         assert served_version(world) == "1"
-        assert world.store.versions.champion().lambda_version == rollout["lambda_version"]
+        assert present(world.store.versions.champion()).lambda_version == rollout["lambda_version"]
 
-    def test_announces_what_serves(self, world: World):
+    def test_announces_what_serves(self, world: World) -> None:
         world.crown("train-1")
         (detail,) = world.events.details(CHAMPION_PROMOTED)
         assert (detail["model"], detail["version"], detail["previous"]) == ("flights", 1, None)
         assert detail["manifest"]["artifact"]["manifest_sha256"] == manifest_of(world.store.versions.get(1)).sha256
-        assert detail["manifest"]["target"]["lambda_version"] == world.store.versions.champion().lambda_version
+        assert detail["manifest"]["target"]["lambda_version"] == present(world.store.versions.champion()).lambda_version
         assert detail["manifest"]["calibration"] is None
 
-    def test_rolled_back_in_the_bake_leaves_nothing_serving(self, world: World):
+    def test_rolled_back_in_the_bake_leaves_nothing_serving(self, world: World) -> None:
         version = world.train("train-1")
         world.start("train-1", version)
         world.shift()
@@ -214,7 +220,7 @@ class TestTheFirstChampion:
         assert world.act("rollback", rollout=world.rollout)["rolled_back"]
         assert served_version(world) == ""
         assert world.store.versions.champion() is None
-        assert "100 of 200" in world.store.versions.get(1).reason
+        assert "100 of 200" in present(world.store.versions.get(1).reason)
         assert "manifest" not in world.events.details(VERSION_ROLLED_BACK)[0]
 
 
@@ -224,8 +230,8 @@ class TestASuccessor:
         world.successor()
         return world
 
-    def test_takes_the_declared_steps(self, started: World):
-        old, new = started.store.versions.champion().lambda_version, started.rollout["lambda_version"]
+    def test_takes_the_declared_steps(self, started: World) -> None:
+        old, new = present(started.store.versions.champion()).lambda_version, started.rollout["lambda_version"]
         assert (started.rollout["previous_version"], started.rollout["previous_lambda_version"]) == (1, old)
         shifted = started.shift()
         assert (shifted["step_index"], shifted["wait_seconds"], shifted["step_started_at"]) == (
@@ -247,8 +253,8 @@ class TestASuccessor:
         assert started.store.versions.get(1).state is State.DEPRECATED
 
     @pytest.mark.slow
-    def test_retires_the_old_champion_and_its_function_version_after_the_bake(self, started: World):
-        old = started.store.versions.champion().lambda_version
+    def test_retires_the_old_champion_and_its_function_version_after_the_bake(self, started: World) -> None:
+        old = present(started.store.versions.champion()).lambda_version
         started.shift()
         started.traffic(100)
         started.check()
@@ -260,7 +266,7 @@ class TestASuccessor:
         answer = started.finish("train-2")
         assert answer["retired"] == [1]
         assert old in answer["deleted_lambda_versions"]
-        assert list(started.function.versions) == [started.store.versions.champion().lambda_version]
+        assert list(started.function.versions) == [present(started.store.versions.champion()).lambda_version]
         assert started.store.versions.get(1).state is State.RETIRED
         assert started.act("retire", rollout=started.rollout)["retired"] == []
 
@@ -269,8 +275,8 @@ class TestASuccessor:
         ("kinds", "code"),
         [({"errors": 10}, "error_rate"), ({"answered_5xx": 10}, "error_rate"), ({"ms": 900}, "p99_latency")],
     )
-    def test_that_breaks_a_limit_is_rolled_back(self, started: World, kinds: dict[str, Any], code: str):
-        old = started.store.versions.champion().lambda_version
+    def test_that_breaks_a_limit_is_rolled_back(self, started: World, kinds: dict[str, Any], code: str) -> None:
+        old = present(started.store.versions.champion()).lambda_version
         started.shift()
         started.traffic(100, **kinds)
         answer = started.check()
@@ -278,12 +284,12 @@ class TestASuccessor:
         started.act("rollback", rollout=started.rollout)
         assert started.function.serving() == {old: 1}
         assert started.store.versions.get(2).state is State.EXPERIMENTING
-        assert started.store.versions.champion().version == 1
+        assert present(started.store.versions.champion()).version == 1
         (detail,) = started.events.details(VERSION_ROLLED_BACK)
         assert detail["reasons"][0]["code"] == code
         assert detail["manifest"]["version"] == 1
 
-    def test_without_traffic_waits_and_is_rolled_back_in_the_end(self, started: World):
+    def test_without_traffic_waits_and_is_rolled_back_in_the_end(self, started: World) -> None:
         started.shift()
         started.traffic(5)
         answer = started.check()
@@ -299,8 +305,8 @@ class TestASuccessor:
         assert (answer["decision"], answer["reasons"][0]["code"]) == ("rollback", "too_little_traffic")
 
     @pytest.mark.slow
-    def test_rolled_back_in_the_bake_gives_all_back(self, started: World):
-        old = started.store.versions.champion().lambda_version
+    def test_rolled_back_in_the_bake_gives_all_back(self, started: World) -> None:
+        old = present(started.store.versions.champion()).lambda_version
         started.shift()
         started.traffic(100)
         started.check()
@@ -312,9 +318,12 @@ class TestASuccessor:
         assert started.check("bake")["decision"] == "rollback"
         started.act("rollback", rollout=started.rollout)
         assert started.function.serving() == {old: 1}
-        assert (started.store.versions.champion().version, started.store.versions.get(1).state) == (1, State.PRODUCTION)
+        assert (present(started.store.versions.champion()).version, started.store.versions.get(1).state) == (
+            1,
+            State.PRODUCTION,
+        )
 
-    def test_that_passed_no_gate_is_not_rolled_out(self, world: World):
+    def test_that_passed_no_gate_is_not_rolled_out(self, world: World) -> None:
         world.crown("train-1")
         serving = world.function.serving()
         open_run(world.store, "train-2")
@@ -323,7 +332,7 @@ class TestASuccessor:
             world.start("train-2", version)
         assert world.function.serving() == serving
 
-    def test_of_a_run_that_is_not_active_publishes_nothing(self, world: World):
+    def test_of_a_run_that_is_not_active_publishes_nothing(self, world: World) -> None:
         with pytest.raises(RunNotActiveError):
             world.start("train-9", 1)
         assert world.function.versions == {}
@@ -337,13 +346,13 @@ class TestRepetition:
         world.successor()
         return world
 
-    def test_starting_again(self, canary: World):
+    def test_starting_again(self, canary: World) -> None:
         first = canary.rollout
         versions = list(canary.function.versions)
         assert canary.start("train-2", 2) == first
         assert list(canary.function.versions) == versions
 
-    def test_shifting_again(self, canary: World):
+    def test_shifting_again(self, canary: World) -> None:
         asked = canary.rollout
         canary.shift()
         head = canary.store.ledger.audit_head()
@@ -352,7 +361,7 @@ class TestRepetition:
         assert canary.store.ledger.audit_head() == head
         assert canary.function.serving() == serving
 
-    def test_a_late_shift_does_not_take_traffic_back(self, canary: World):
+    def test_a_late_shift_does_not_take_traffic_back(self, canary: World) -> None:
         asked = canary.rollout
         canary.shift()
         canary.traffic(100)
@@ -362,7 +371,7 @@ class TestRepetition:
         assert canary.act("shift", rollout=asked)["step_index"] == 1
         assert canary.function.serving() == serving
 
-    def test_a_late_shift_after_the_end_is_refused(self, canary: World):
+    def test_a_late_shift_after_the_end_is_refused(self, canary: World) -> None:
         canary.shift()
         canary.act("rollback", rollout=canary.rollout, reasons=[{"code": "x", "sentence": "y"}])
         serving = canary.function.serving()
@@ -370,7 +379,7 @@ class TestRepetition:
             canary.shift()
         assert canary.function.serving() == serving
 
-    def test_checking_again_at_the_same_instant_gives_the_same_answer(self, canary: World):
+    def test_checking_again_at_the_same_instant_gives_the_same_answer(self, canary: World) -> None:
         canary.shift()
         canary.traffic(100)
         answer = canary.check()
@@ -384,7 +393,7 @@ class TestRepetition:
         assert again == answer
 
     @pytest.mark.parametrize("call", ["update_alias", "get_alias"])
-    def test_a_crash_between_registry_and_alias_is_finished_by_the_retry(self, canary: World, call: str):
+    def test_a_crash_between_registry_and_alias_is_finished_by_the_retry(self, canary: World, call: str) -> None:
         canary.shift()
         canary.traffic(100)
         canary.check()
@@ -394,13 +403,13 @@ class TestRepetition:
         canary.function.crash_before = [call]
         with pytest.raises(ConnectionError):
             canary.act("promote", rollout=canary.rollout)
-        assert canary.store.versions.champion().version == 2
+        assert present(canary.store.versions.champion()).version == 2
         assert len(canary.function.serving()) == 2
         canary.promote()
         assert canary.function.serving() == {canary.rollout["lambda_version"]: 1}
         assert [r.action for r in canary.store.ledger.audit_records()].count("promoted") == 2
 
-    def test_an_event_that_was_not_taken_is_sent_by_the_retry(self, world: World):
+    def test_an_event_that_was_not_taken_is_sent_by_the_retry(self, world: World) -> None:
         world.start("train-1", world.train("train-1"))
         world.shift()
         world.check()
@@ -413,7 +422,7 @@ class TestRepetition:
 
     def test_a_throttled_call_has_the_name_the_pipeline_tries_again_after(
         self, canary: World, monkeypatch: pytest.MonkeyPatch
-    ):
+    ) -> None:
         def throttled(**_: Any) -> None:
             raise ClientError({"Error": {"Code": "Throttling", "Message": "Rate exceeded"}}, "GetMetricData")
 
@@ -423,8 +432,8 @@ class TestRepetition:
             canary.check()
 
     @pytest.mark.parametrize("fault", ["before", "after"])
-    def test_a_rollback_cut_short_is_finished_by_the_retry(self, canary: World, fault: str):
-        old = canary.store.versions.champion().lambda_version
+    def test_a_rollback_cut_short_is_finished_by_the_retry(self, canary: World, fault: str) -> None:
+        old = present(canary.store.versions.champion()).lambda_version
         canary.shift()
         canary.client.faults = [fault]
         reasons = [{"code": "x", "sentence": "y"}]
@@ -435,7 +444,7 @@ class TestRepetition:
         assert canary.store.versions.get(2).state is State.EXPERIMENTING
 
     @pytest.mark.slow
-    def test_a_late_rollback_leaves_a_later_champion_alone(self, canary: World):
+    def test_a_late_rollback_leaves_a_later_champion_alone(self, canary: World) -> None:
         first = canary.rollout
         canary.act("rollback", rollout=first, reasons=[{"code": "x", "sentence": "y"}])
         close_run(canary.store, "train-2")
@@ -443,7 +452,7 @@ class TestRepetition:
         serving = canary.function.serving()
         canary.act("rollback", rollout=first)
         assert canary.function.serving() == serving
-        assert canary.store.versions.champion().version == 3
+        assert present(canary.store.versions.champion()).version == 3
 
     def overtake(self, world: World, monkeypatch: pytest.MonkeyPatch, *, only_canary: bool = False) -> list[Any]:
         """Lets a person roll back in the moment before the next action moves the alias.
@@ -463,8 +472,8 @@ class TestRepetition:
 
     def test_a_step_that_ends_after_somebodys_rollback_keeps_no_traffic(
         self, canary: World, monkeypatch: pytest.MonkeyPatch
-    ):
-        old = canary.store.versions.champion().lambda_version
+    ) -> None:
+        old = present(canary.store.versions.champion()).lambda_version
         answers = self.overtake(canary, monkeypatch)
         with pytest.raises(RolloutEndedError):
             canary.shift()
@@ -477,16 +486,18 @@ class TestRepetition:
 
     def test_a_promotion_that_ends_after_somebodys_rollback_keeps_no_traffic(
         self, canary: World, monkeypatch: pytest.MonkeyPatch
-    ):
-        old, announced = canary.store.versions.champion(), canary.events.details(CHAMPION_PROMOTED)
+    ) -> None:
+        old, announced = present(canary.store.versions.champion()), canary.events.details(CHAMPION_PROMOTED)
         answers = self.overtake(canary, monkeypatch)
         assert canary.promote()["status"] == "rolled_back"
         assert answers[0]["rolled_back"]
         assert canary.function.serving() == {old.lambda_version: 1}
-        assert canary.store.versions.champion().version == old.version
+        assert present(canary.store.versions.champion()).version == old.version
         assert canary.events.details(CHAMPION_PROMOTED) == announced
 
-    def test_only_a_canary_is_taken_back_where_that_is_asked(self, canary: World, monkeypatch: pytest.MonkeyPatch):
+    def test_only_a_canary_is_taken_back_where_that_is_asked(
+        self, canary: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         answers = self.overtake(canary, monkeypatch, only_canary=True)
         promoted = canary.promote()
         assert not answers[0]["rolled_back"]
@@ -495,7 +506,7 @@ class TestRepetition:
 
     def test_a_promotion_in_the_moment_of_taking_the_canary_back_stands(
         self, canary: World, monkeypatch: pytest.MonkeyPatch
-    ):
+    ) -> None:
         # GIVEN a promotion that comes after a canary was found, and before its traffic is taken
         canary.shift()
         move_alias, promoted = canary.function.update_alias, []
@@ -509,10 +520,10 @@ class TestRepetition:
         # WHEN only a canary may be taken back, THEN it is refused, and the new champion keeps everything
         with pytest.raises(RolloutEndedError):
             canary.act("rollback", rollout=canary.rollout, only_canary=True)
-        assert canary.store.versions.champion().version == promoted[0]["version"]
+        assert present(canary.store.versions.champion()).version == promoted[0]["version"]
         assert canary.function.serving() == {promoted[0]["lambda_version"]: 1}
 
-    def test_promoting_after_a_rollback_is_refused(self, canary: World):
+    def test_promoting_after_a_rollback_is_refused(self, canary: World) -> None:
         canary.act("rollback", rollout=canary.rollout, reasons=[{"code": "x", "sentence": "y"}])
         serving = canary.function.serving()
         with pytest.raises(RolloutEndedError):
@@ -521,22 +532,22 @@ class TestRepetition:
 
 
 class TestWhatDeadRunsLeave:
-    def test_a_rollback_before_any_rollout(self, world: World):
+    def test_a_rollback_before_any_rollout(self, world: World) -> None:
         world.train("train-1")
         answer = world.act("rollback", run={"run_id": "train-1"}, rollout=None)
         assert not answer["rolled_back"]
 
-    def test_a_rollback_by_the_run_alone_after_a_failure(self, world: World):
+    def test_a_rollback_by_the_run_alone_after_a_failure(self, world: World) -> None:
         world.crown("train-1")
         world.start("train-2", world.train("train-2"))
         answer = world.act("rollback", run={"run_id": "train-2"}, rollout=None)
         assert answer["rolled_back"]
-        assert "the pipeline failed" in world.store.versions.get(2).reason
+        assert "the pipeline failed" in present(world.store.versions.get(2).reason)
 
     @pytest.mark.slow
-    def test_a_canary_of_a_dead_run_is_taken_back_by_a_person(self, world: World):
+    def test_a_canary_of_a_dead_run_is_taken_back_by_a_person(self, world: World) -> None:
         world.crown("train-1")
-        old = world.store.versions.champion().lambda_version
+        old = present(world.store.versions.champion()).lambda_version
         world.start("train-2", world.train("train-2"))
         world.shift()
         reasons = [{"code": "taken_back", "sentence": "by hand"}]
@@ -548,9 +559,9 @@ class TestWhatDeadRunsLeave:
         assert (record.actor, record.reason) == ("ann", "by hand")
 
     @pytest.mark.slow
-    def test_a_canary_of_a_dead_run_is_rolled_back_by_the_next_start(self, world: World):
+    def test_a_canary_of_a_dead_run_is_rolled_back_by_the_next_start(self, world: World) -> None:
         world.crown("train-1")
-        champion = world.store.versions.champion()
+        champion = present(world.store.versions.champion())
         world.start("train-2", world.train("train-2"))
         world.shift()
         close_run(world.store, "train-2", status="failed")
@@ -561,7 +572,7 @@ class TestWhatDeadRunsLeave:
         assert world.function.serving() == {champion.lambda_version: 1}
 
     @pytest.mark.slow
-    def test_a_bake_of_a_dead_run_is_superseded_and_its_predecessor_retired_later(self, world: World):
+    def test_a_bake_of_a_dead_run_is_superseded_and_its_predecessor_retired_later(self, world: World) -> None:
         world.crown("train-1")
         world.start("train-2", world.train("train-2"))
         world.shift()
@@ -577,9 +588,9 @@ class TestWhatDeadRunsLeave:
         assert [world.store.versions.get(n).state for n in (1, 2)] == [State.RETIRED, State.RETIRED]
 
     @pytest.mark.slow
-    def test_an_alias_that_someone_moved_is_put_where_the_registry_says(self, world: World):
+    def test_an_alias_that_someone_moved_is_put_where_the_registry_says(self, world: World) -> None:
         world.crown("train-1")
-        champion = world.store.versions.champion()
+        champion = present(world.store.versions.champion())
         world.function.alias["FunctionVersion"] = "$LATEST"
         world.start("train-2", world.train("train-2"))
         assert world.function.serving() == {champion.lambda_version: 1}
@@ -587,16 +598,16 @@ class TestWhatDeadRunsLeave:
         assert note.details["found"] == "$LATEST"
 
     @pytest.mark.slow
-    def test_a_model_deployed_again_serves_its_champion_from_the_registered_artefact(self, world: World):
+    def test_a_model_deployed_again_serves_its_champion_from_the_registered_artefact(self, world: World) -> None:
         # GIVEN a champion whose stack was removed and deployed again: a function without versions
         world.crown("train-1")
-        gone = world.store.versions.champion()
+        gone = present(world.store.versions.champion())
         world.function.redeploy()
         # WHEN its code is rolled out
         open_run(world.store, "rollout-1", kind="rollout", when=world.now)
         rollout = world.start("rollout-1", None, kind="rollout")
         # THEN the same version serves at once, by another function version, and the audit log has both
-        champion = world.store.versions.champion()
+        champion = present(world.store.versions.champion())
         assert (champion.version, champion.since) == (gone.version, gone.since)
         assert world.function.serving() == {champion.lambda_version: 1}
         assert champion.lambda_version != gone.lambda_version
@@ -609,10 +620,10 @@ class TestWhatDeadRunsLeave:
         assert world.check()["decision"] == "promote"
         world.promote()
         world.finish("rollout-1")
-        assert world.store.versions.champion().lambda_version == champion.lambda_version
+        assert present(world.store.versions.champion()).lambda_version == champion.lambda_version
 
     @pytest.mark.parametrize("call", ["publish_version", "update_alias"])
-    def test_publishing_again_survives_a_crash(self, world: World, call: str):
+    def test_publishing_again_survives_a_crash(self, world: World, call: str) -> None:
         world.crown("train-1")
         world.function.redeploy()
         open_run(world.store, "rollout-1", kind="rollout", when=world.now)
@@ -620,14 +631,14 @@ class TestWhatDeadRunsLeave:
         with pytest.raises(ConnectionError):
             world.start("rollout-1", None, kind="rollout")
         world.start("rollout-1", None, kind="rollout")
-        assert world.function.serving() == {world.store.versions.champion().lambda_version: 1}
+        assert world.function.serving() == {present(world.store.versions.champion()).lambda_version: 1}
 
     @pytest.mark.slow
-    def test_a_candidate_of_a_model_deployed_again_is_held_against_its_champion(self, world: World):
+    def test_a_candidate_of_a_model_deployed_again_is_held_against_its_champion(self, world: World) -> None:
         world.crown("train-1")
         world.function.redeploy()
         rollout = world.start("train-2", world.train("train-2"))
-        champion = world.store.versions.champion()
+        champion = present(world.store.versions.champion())
         assert (rollout["previous_version"], rollout["previous_lambda_version"]) == (1, champion.lambda_version)
         world.shift()
         assert set(world.function.serving()) == {champion.lambda_version, rollout["lambda_version"]}
@@ -636,7 +647,7 @@ class TestWhatDeadRunsLeave:
 
     @pytest.mark.slow
     @pytest.mark.parametrize("ended_by", ["person", "next run"])
-    def test_a_canary_that_its_stack_took_along_is_ended(self, world: World, ended_by: str):
+    def test_a_canary_that_its_stack_took_along_is_ended(self, world: World, ended_by: str) -> None:
         world.crown("train-1")
         rollout = world.start("train-2", world.train("train-2"))
         world.shift()
@@ -651,7 +662,7 @@ class TestWhatDeadRunsLeave:
         assert world.store.versions.get(2).state is State.EXPERIMENTING
         assert served_version(world) == "1"
 
-    def test_a_released_run_shifts_nothing(self, world: World):
+    def test_a_released_run_shifts_nothing(self, world: World) -> None:
         world.crown("train-1")
         world.start("train-2", world.train("train-2"))
         world.store.runs.release_stale("train-2", reason="looked dead", at=world.now, actor="ann")
@@ -670,8 +681,8 @@ class TestNewCode:
         return world
 
     @pytest.mark.slow
-    def test_is_rolled_out_for_the_champion(self, deployed: World):
-        old = deployed.store.versions.champion().lambda_version
+    def test_is_rolled_out_for_the_champion(self, deployed: World) -> None:
+        old = present(deployed.store.versions.champion()).lambda_version
         rollout = deployed.start("rollout-1", None, kind="rollout")
         assert (rollout["version"], rollout["code_sha256"]) == (1, "code-2")
         assert (rollout["previous_version"], rollout["previous_lambda_version"]) == (1, old)
@@ -680,25 +691,25 @@ class TestNewCode:
             deployed.traffic(100)
             deployed.check()
         deployed.promote()
-        champion = deployed.store.versions.champion()
+        champion = present(deployed.store.versions.champion())
         assert (champion.version, champion.code_sha256) == (1, "code-2")
         assert deployed.function.serving() == {champion.lambda_version: 1}
         assert deployed.store.versions.get(1).state is State.PRODUCTION
         answer = deployed.finish("rollout-1")
         assert (answer["retired"], old in answer["deleted_lambda_versions"]) == ([], True)
 
-    def test_that_fails_is_taken_back(self, deployed: World):
-        old = deployed.store.versions.champion().lambda_version
+    def test_that_fails_is_taken_back(self, deployed: World) -> None:
+        old = present(deployed.store.versions.champion()).lambda_version
         deployed.start("rollout-1", 1, kind="rollout")
         deployed.shift()
         deployed.traffic(100, errors=50)
         assert deployed.check()["decision"] == "rollback"
         deployed.act("rollback", rollout=deployed.rollout)
         assert deployed.function.serving() == {old: 1}
-        assert deployed.store.versions.champion().code_sha256 == "code-1"
+        assert present(deployed.store.versions.champion()).code_sha256 == "code-1"
         assert deployed.store.versions.get(1).state is State.PRODUCTION
 
-    def test_that_serves_already_changes_nothing(self, world: World):
+    def test_that_serves_already_changes_nothing(self, world: World) -> None:
         world.crown("train-1")
         open_run(world.store, "rollout-1", kind="rollout")
         serving, announced = world.function.serving(), len(world.events.entries)
@@ -711,17 +722,17 @@ class TestNewCode:
         assert world.function.serving() == serving
         assert len(world.events.entries) == announced
 
-    def test_without_a_champion(self, world: World):
+    def test_without_a_champion(self, world: World) -> None:
         open_run(world.store, "rollout-1", kind="rollout")
         with pytest.raises(NothingServesError, match="train one first"):
             world.start("rollout-1", None, kind="rollout")
 
-    def test_for_a_version_that_does_not_serve(self, deployed: World):
+    def test_for_a_version_that_does_not_serve(self, deployed: World) -> None:
         with pytest.raises(ChampionChangedError, match="the champion is version 1, not 2"):
             deployed.start("rollout-1", 2, kind="rollout")
 
 
-def test_all_at_once(world: World):
+def test_all_at_once(world: World) -> None:
     world.crown("train-1")
     declared = DECLARED.model_copy(update={"steps": []})
     world.conductor = replace(world.conductor, declared=declared)
@@ -732,7 +743,7 @@ def test_all_at_once(world: World):
     assert served_version(world) == "2"
 
 
-def test_an_action_that_does_not_exist(world: World):
+def test_an_action_that_does_not_exist(world: World) -> None:
     with pytest.raises(ValueError, match="promote"):
         world.act("deploy")
 
@@ -756,7 +767,7 @@ class TestACandidateThatRefusesWhatItsChampionTakes:
             in answer["reasons"][0]["sentence"]
         )
         world.act("rollback", rollout=world.rollout)
-        assert world.store.versions.champion().version == 1
+        assert present(world.store.versions.champion()).version == 1
 
     def test_goes_on_where_the_champion_refuses_as_many(self, world: World) -> None:
         assert self.serve(world, refused=15, by_champion=135)["decision"] == "advance"
@@ -765,7 +776,7 @@ class TestACandidateThatRefusesWhatItsChampionTakes:
     def test_is_found_in_the_bake_where_nothing_came_in_the_canary(self, world: World) -> None:
         """GIVEN a candidate that was promoted on good traffic; WHEN callers that it refuses come in the bake."""
         world.crown("train-1")
-        champion = world.store.versions.champion().lambda_version
+        champion = present(world.store.versions.champion()).lambda_version
         world.minutes += 60
         at = BEGIN + timedelta(minutes=world.minutes - 30)
         world.cloudwatch.requests(100, at=at, version=champion, weighted=False)

@@ -16,6 +16,7 @@ from everloop.rollout.targets import ServedArtifact
 from everloop.rollout.targets.lambda_alias import ENDPOINT_VARIABLE, LambdaAliasTarget
 from everloop.rollout.targets.sagemaker_endpoint import SageMakerEndpointTarget
 from everloop.rollout.variant_scaling import Scaling
+from everloop.serving.standby import STANDBY_VARIABLE, Standby
 from tests.fakes.autoscaling import FakeAutoscaling
 from tests.fakes.lambda_function import FakeLambda
 from tests.fakes.sagemaker_endpoint import FakeSageMaker
@@ -68,7 +69,7 @@ def serving(target: SageMakerEndpointTarget) -> SageMakerEndpointTarget:
 class TestAVariant:
     def test_is_a_model_with_the_versions_files_and_hash(
         self, serving: SageMakerEndpointTarget, sagemaker: FakeSageMaker
-    ):
+    ) -> None:
         container = sagemaker.models[SEVENS]["PrimaryContainer"]
         assert container["Image"] == PLACE.image
         assert container["ModelDataSource"]["S3DataSource"]["S3Uri"] == "s3://artifacts/artifacts/flights/000007/"
@@ -77,7 +78,7 @@ class TestAVariant:
         (variant,) = sagemaker.configurations["everloop-flights-c000001"]["ProductionVariants"]
         assert (variant["InstanceType"], variant["InitialInstanceCount"]) == ("ml.m5.large", 2)
 
-    def test_another_image_is_another_variant(self, serving: SageMakerEndpointTarget, sagemaker: FakeSageMaker):
+    def test_another_image_is_another_variant(self, serving: SageMakerEndpointTarget, sagemaker: FakeSageMaker) -> None:
         newer = on(serving.door.client, sagemaker, replace(PLACE, image=PLACE.image[:-1] + "2"))
         assert serving.unchanged_since(SEVENS)
         assert not newer.unchanged_since(SEVENS)
@@ -89,17 +90,28 @@ class TestAVariant:
 
     def test_a_function_that_passes_requests_on_by_newer_code_is_a_change(
         self, serving: SageMakerEndpointTarget, function: FakeLambda
-    ):
+    ) -> None:
         function.deploy_code("code-2")
         assert not serving.unchanged_since(SEVENS)
 
     @pytest.mark.parametrize("text", ["", "x" * 1024, json.dumps({"groups": ["ä" * 900, "b" * 3000]})])
-    def test_a_long_calibration_is_in_parts(self, text: str):
+    def test_a_long_calibration_is_in_parts(self, text: str) -> None:
         environment = PLACE.environment(replace(SEVEN, calibration=text))
         assert max(map(len, environment.values())) <= 1024
         assert joined(environment, "EVERLOOP_CALIBRATION") == text
 
-    def test_other_models_names_are_not_its_own(self):
+    def test_it_knows_the_place_of_what_stands_by(self) -> None:
+        standby = Standby(6, "artifacts/flights/000006/", "hash-6")
+        told = PLACE.environment(replace(SEVEN, standby=standby))[STANDBY_VARIABLE]
+        place = f"s3://{PLACE.artifact_bucket}/artifacts/flights/000006/"
+        assert Standby.from_text(told) == replace(standby, prefix=place)
+        assert STANDBY_VARIABLE not in PLACE.environment(SEVEN)
+        calibrated = replace(standby, calibration="c" * 3000)
+        environment = PLACE.environment(replace(SEVEN, standby=calibrated))
+        assert max(map(len, environment.values())) <= 1024
+        assert Standby.from_text(joined(environment, STANDBY_VARIABLE)) == replace(calibrated, prefix=place)
+
+    def test_other_models_names_are_not_its_own(self) -> None:
         assert PLACE.is_model(SEVENS)
         other = replace(PLACE, name="everloop-flights-v2")
         assert not PLACE.is_model(other.model_name(SEVEN))
@@ -109,7 +121,7 @@ class TestAVariant:
 
 
 class TestComingUp:
-    def test_takes_minutes_and_goes_on_where_it_stands(self, function: FakeLambda):
+    def test_takes_minutes_and_goes_on_where_it_stands(self, function: FakeLambda) -> None:
         slow = FakeSageMaker(looks=25)
         target = on(function, slow)
         target.idle()
@@ -122,7 +134,7 @@ class TestComingUp:
     @pytest.mark.parametrize("call", ["create_endpoint_config", "update_endpoint", "describe_endpoint"])
     def test_a_crash_anywhere_is_healed_by_a_repetition(
         self, serving: SageMakerEndpointTarget, sagemaker: FakeSageMaker, call: str
-    ):
+    ) -> None:
         sagemaker.crash_before = [call]
         with pytest.raises(ConnectionError):
             serving.publish(EIGHT)
@@ -132,7 +144,7 @@ class TestComingUp:
     @pytest.mark.parametrize("gives_reasons", [True, False])
     def test_an_unhealthy_one_is_told_once_and_may_be_tried_again(
         self, serving: SageMakerEndpointTarget, sagemaker: FakeSageMaker, gives_reasons: bool
-    ):
+    ) -> None:
         sagemaker.gives_reasons = gives_reasons
         sagemaker.unhealthy = {EIGHTS}
         told = "ping health check" if gives_reasons else "no reason"
@@ -146,7 +158,7 @@ class TestComingUp:
 
     def test_an_endpoint_that_can_not_be_made_leaves_nothing(
         self, target: SageMakerEndpointTarget, sagemaker: FakeSageMaker
-    ):
+    ) -> None:
         idle = target.idle()
         sagemaker.unhealthy = {SEVENS}
         with pytest.raises(EndpointFailedError, match="could not be created"):
@@ -157,7 +169,7 @@ class TestComingUp:
         sagemaker.unhealthy = set()
         assert target.publish(SEVEN).lambda_version == SEVENS
 
-    def test_configurations_do_not_pile_up(self, serving: SageMakerEndpointTarget, sagemaker: FakeSageMaker):
+    def test_configurations_do_not_pile_up(self, serving: SageMakerEndpointTarget, sagemaker: FakeSageMaker) -> None:
         for number in range(8, 14):
             serving.publish(replace(EIGHT, version=number))
             serving.prune({SEVENS})
@@ -168,7 +180,7 @@ class TestComingUp:
 class TestTraffic:
     def test_is_one_call_a_step_and_none_where_it_stands(
         self, serving: SageMakerEndpointTarget, sagemaker: FakeSageMaker
-    ):
+    ) -> None:
         serving.publish(EIGHT)
         sagemaker.calls.clear()
         serving.shift(primary=SEVENS, candidate=EIGHTS, percent=5)
@@ -176,26 +188,26 @@ class TestTraffic:
         assert sagemaker.calls.count("update_endpoint_weights_and_capacities") == 1
         assert "update_endpoint" not in sagemaker.calls
 
-    def test_waits_for_what_is_under_way(self, serving: SageMakerEndpointTarget, sagemaker: FakeSageMaker):
+    def test_waits_for_what_is_under_way(self, serving: SageMakerEndpointTarget, sagemaker: FakeSageMaker) -> None:
         serving.publish(EIGHT)
         sagemaker.looks = 50
         serving.shift(primary=SEVENS, candidate=EIGHTS, percent=5)
         with pytest.raises(EndpointNotReadyError):
             serving.settle(SEVENS)
 
-    def test_an_older_variant_may_be_on_trial(self, serving: SageMakerEndpointTarget):
+    def test_an_older_variant_may_be_on_trial(self, serving: SageMakerEndpointTarget) -> None:
         serving.publish(EIGHT)
         serving.settle(EIGHTS)
         serving.shift(primary=EIGHTS, candidate=SEVENS, percent=30)
         state = serving.current()
         assert (state.primary, state.candidate, state.percent) == (EIGHTS, SEVENS, 30)
 
-    def test_a_variant_that_somebody_took_away_is_named(self, serving: SageMakerEndpointTarget):
+    def test_a_variant_that_somebody_took_away_is_named(self, serving: SageMakerEndpointTarget) -> None:
         with pytest.raises(EndpointChangedError, match=f"no variant {EIGHTS}, only {SEVENS}"):
             serving.shift(primary=SEVENS, candidate=EIGHTS, percent=5)
 
     @given(percent=st.floats(0.01, 99.99), primary=st.integers(0, 3), candidate=st.integers(0, 3))
-    def test_weights_say_who_is_on_trial(self, percent: float, primary: int, candidate: int):
+    def test_weights_say_who_is_on_trial(self, percent: float, primary: int, candidate: int) -> None:
         order = ["a", "b", "c", "d"]
         if primary == candidate:
             return
@@ -207,7 +219,7 @@ class TestTraffic:
 class TestWhatCosts:
     def test_a_candidate_that_was_rolled_back_stops_running(
         self, serving: SageMakerEndpointTarget, sagemaker: FakeSageMaker
-    ):
+    ) -> None:
         serving.publish(EIGHT)
         serving.shift(primary=SEVENS, candidate=EIGHTS, percent=5)
         serving.settle(SEVENS)
@@ -215,7 +227,7 @@ class TestWhatCosts:
         assert any(not serving.holds(EIGHTS) for _ in range(9))
         assert sagemaker.weights("everloop-flights") == {SEVENS: 1}
 
-    def test_without_a_champion_nothing_runs(self, serving: SageMakerEndpointTarget, sagemaker: FakeSageMaker):
+    def test_without_a_champion_nothing_runs(self, serving: SageMakerEndpointTarget, sagemaker: FakeSageMaker) -> None:
         serving.settle(serving.idle())
         serving.release(SEVENS)
         for _ in range(9):
@@ -223,7 +235,9 @@ class TestWhatCosts:
         assert sagemaker.endpoints == {}
         assert not serving.holds(SEVENS)
 
-    def test_what_is_warm_stays_through_the_bake(self, serving: SageMakerEndpointTarget, sagemaker: FakeSageMaker):
+    def test_what_is_warm_stays_through_the_bake(
+        self, serving: SageMakerEndpointTarget, sagemaker: FakeSageMaker
+    ) -> None:
         serving.publish(EIGHT)
         serving.settle(EIGHTS)
         for _ in range(9):
@@ -265,13 +279,13 @@ class TestInstancesThatFollowRequests:
             if each["VariantName"] == variant:
                 each["DesiredInstanceCount"] = each["CurrentInstanceCount"] = count
 
-    def test_it_is_another_variant_than_one_that_is_not_scaled(self):
+    def test_it_is_another_variant_than_one_that_is_not_scaled(self) -> None:
         assert self.SEVENS != SEVENS
         assert PLACE.code_sha256 == replace(self.SCALED, scaling=None).code_sha256
 
     def test_a_candidate_begins_with_as_many_as_serve_and_neither_has_fewer_until_it_is_over(
         self, scaled: SageMakerEndpointTarget, sagemaker: FakeSageMaker
-    ):
+    ) -> None:
         assert self.limits(scaled) == {self.SEVENS: (2, 6)}
         scaled.publish(EIGHT)
         assert self.counts(scaled, sagemaker) == {self.SEVENS: 5, self.EIGHTS: 5}
@@ -286,7 +300,7 @@ class TestInstancesThatFollowRequests:
 
     def test_a_rollback_takes_the_candidate_and_its_target_away(
         self, scaled: SageMakerEndpointTarget, sagemaker: FakeSageMaker
-    ):
+    ) -> None:
         scaled.publish(EIGHT)
         scaled.shift(primary=self.SEVENS, candidate=self.EIGHTS, percent=5)
         scaled.settle(self.SEVENS)
@@ -296,7 +310,7 @@ class TestInstancesThatFollowRequests:
 
     def test_what_is_kept_and_nobody_asks_has_the_fewest(
         self, scaled: SageMakerEndpointTarget, sagemaker: FakeSageMaker
-    ):
+    ) -> None:
         calibrated = replace(SEVEN, calibration="{}")
         name = scaled.publish(calibrated).lambda_version
         scaled.settle(name)
@@ -310,7 +324,7 @@ class TestInstancesThatFollowRequests:
 
     def test_what_is_no_longer_declared_is_forgotten_with_its_variant(
         self, scaled: SageMakerEndpointTarget, function: FakeLambda, sagemaker: FakeSageMaker
-    ):
+    ) -> None:
         plain = SageMakerEndpointTarget(
             sagemaker, scaled.door, PLACE, scaling=scaled._scaling.client, pause=lambda _: None
         )
@@ -322,7 +336,7 @@ class TestInstancesThatFollowRequests:
 
     def test_a_crash_between_target_and_variant_is_healed_by_a_repetition(
         self, scaled: SageMakerEndpointTarget, sagemaker: FakeSageMaker
-    ):
+    ) -> None:
         scaled.publish(EIGHT)
         scaled.settle(self.EIGHTS)
         sagemaker.crash_before = ["update_endpoint"]
@@ -347,7 +361,7 @@ class TestMovingHere:
 
     def test_step_by_step(
         self, moving: tuple[SageMakerEndpointTarget, str], function: FakeLambda, sagemaker: FakeSageMaker
-    ):
+    ) -> None:
         target, champion = moving
         assert target.holds(champion, SEVEN)
         assert not target.unchanged_since(champion), "a rollout brings it here"
@@ -371,7 +385,7 @@ class TestMovingHere:
         assert target.current().primary == SEVENS
         assert champion in target.prune(set())
 
-    def test_back_to_function_versions(self, moving: tuple[SageMakerEndpointTarget, str], function: FakeLambda):
+    def test_back_to_function_versions(self, moving: tuple[SageMakerEndpointTarget, str], function: FakeLambda) -> None:
         target, _ = moving
         target.publish(SEVEN)
         target.settle(SEVENS)

@@ -25,6 +25,7 @@ from everloop.rollout.targets import (
     sagemaker_endpoint,
 )
 from everloop.rollout.variant_scaling import Scaling
+from everloop.serving.standby import Standby
 from tests.fakes.autoscaling import FakeAutoscaling
 from tests.fakes.cloudwatch_metrics import FakeCloudWatch
 from tests.fakes.event_bus import FakeEventBus
@@ -140,6 +141,17 @@ def a_calibration_is_served_by_a_version_of_its_own(target: RolloutTarget) -> No
     assert not target.unchanged_since("no-such-version")
 
 
+def what_stands_by_is_no_part_of_what_is_served(target: RolloutTarget) -> None:
+    target.idle()
+    backed = replace(SEVEN, standby=Standby(6, "artifacts/flights/000006/", "hash-6", at(60)))
+    seven = target.publish(backed).lambda_version
+    assert target.publish(backed).lambda_version == seven
+    assert target.holds(seven, SEVEN)
+    assert target.holds(seven, replace(backed, standby=None))
+    assert target.unchanged_since(seven)
+    assert target.publish_like(backed, seven) is not None
+
+
 def what_is_like_a_version_is_published_beside_it(target: RolloutTarget) -> None:
     assert target.publish_like(SEVEN, "1") is None, "nothing is published"
     target.idle()
@@ -206,6 +218,7 @@ CONTRACT: list[Callable[[RolloutTarget], None]] = [
     traffic_goes_where_it_is_sent,
     traffic_stays_where_it_may_not_be_moved,
     a_calibration_is_served_by_a_version_of_its_own,
+    what_stands_by_is_no_part_of_what_is_served,
     what_serves_or_is_needed_is_kept,
     what_serves_is_not_released,
     a_version_that_nobody_is_sent_to_is_asked_unseen,
