@@ -12,8 +12,8 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from json.encoder import encode_basestring_ascii as quoted
+from operator import pos as _as_number  # a truth value becomes 0 or 1
 from typing import NamedTuple
 
 from everloop.names import METRIC_NAMESPACE
@@ -27,58 +27,101 @@ class MetricValue(NamedTuple):
     unit: str = "Count"
 
 
+Apart = tuple[Sequence[MetricValue], Sequence[Sequence[str]]]
+"""Metrics, and the combinations of dimensions under which each of them is counted."""
+
+
+class EmfLines:
+    """Log lines of one kind, of which only the numbers and some texts differ: the rest is written once.
+
+    Parameters
+    ----------
+    constants : mapping
+        Value of each dimension that is the same in every line.
+    texts : sequence of str
+        Names of the dimensions whose values differ. One that is in no set of dimensions is a property: found in the
+        log, and counted as no metric.
+    dimension_sets : sequence of sequence of str
+        The combinations of dimensions under which each metric is counted.
+    apart : sequence of pairs
+        Further metrics of every line, each group with dimension sets of its own.
+    """
+
+    def __init__(
+        self,
+        constants: Mapping[str, str],
+        texts: Sequence[str],
+        *,
+        dimension_sets: Sequence[Sequence[str]],
+        apart: Sequence[Apart] = (),
+        namespace: str = METRIC_NAMESPACE,
+    ) -> None:
+        self._constants, self._texts, self._namespace = constants, texts, namespace
+        self._sets, self._apart = dimension_sets, apart
+        self._forms: dict[tuple[tuple[str, ...], tuple[str, ...]], tuple[str, str]] = {}
+
+    def line(self, metrics: Sequence[MetricValue], values: Sequence[str], epoch_ms: int) -> str:
+        """The line that CloudWatch turns into metrics.
+
+        Parameters
+        ----------
+        metrics : sequence of MetricValue
+            From 1 to 100, each name once.
+        values : sequence of str
+            Of the ``texts``, in their order.
+        epoch_ms : int
+            When it was measured, in milliseconds since 1970.
+
+        Raises
+        ------
+        ValueError
+            When a metric's value is no number in JSON.
+        """
+        names, numbers, units = zip(*metrics, strict=True)
+        head, form = self._forms.get((names, units)) or self._formed(names, units, metrics)
+        # The sum of finite numbers is finite too, but for the largest ones.
+        if not math.isfinite(sum(numbers)) and not all(map(math.isfinite, numbers)):
+            raise _no_number(metrics)
+        return head + form % (epoch_ms, *map(quoted, values), *map(_as_number, numbers))
+
+    def _formed(
+        self, names: tuple[str, ...], units: tuple[str, ...], metrics: Sequence[MetricValue]
+    ) -> tuple[str, str]:
+        """How a line begins, and the form of what follows; the values of the metrics apart are in it."""
+        groups = ((metrics, self._sets), *self._apart)
+        directives = [
+            {
+                "Namespace": self._namespace,
+                "Dimensions": [*map(list, sets)],
+                "Metrics": [{"Name": name, "Unit": unit} for name, _, unit in group],
+            }
+            for group, sets in groups
+        ]
+        written = json.dumps(directives, separators=(",", ":"))
+        constant = "".join(f",{quoted(name)}:{quoted(value)}" for name, value in self._constants.items())
+        last = "".join(f",{quoted(name)}:{_as_number(n)}" for group, _ in self._apart for name, n, _ in group)
+        said = "".join(f",{_plain(quoted(name))}:%s" for name in (*self._texts, *names))
+        head = f'{{"_aws":{{"CloudWatchMetrics":{written},"Timestamp":'
+        self._forms[names, units] = formed = head, f"%d}}{_plain(constant)}{said}{_plain(last)}}}"
+        return formed
+
+
 def emf_line(
     metrics: Sequence[MetricValue],
     *,
     dimensions: Mapping[str, str],
     dimension_sets: Sequence[Sequence[str]],
     epoch_ms: int,
-    namespace: str = METRIC_NAMESPACE,
-    apart: Sequence[tuple[Sequence[MetricValue], Sequence[Sequence[str]]]] = (),
 ) -> str:
-    """The log line that CloudWatch turns into metrics.
-
-    Parameters
-    ----------
-    metrics : sequence of MetricValue
-        At most 100, each name once.
-    dimensions : mapping
-        Value of each dimension.
-    dimension_sets : sequence of sequence of str
-        The combinations of dimensions under which each metric is counted.
-    epoch_ms : int
-        When it was measured, in milliseconds since 1970.
-    apart : sequence of pairs
-        Further metrics, each group with dimension sets of its own.
-    """
-    groups = [(metrics, dimension_sets), *apart]
-    described = tuple([(tuple([(m.name, m.unit) for m in group]), tuple(map(tuple, sets))) for group, sets in groups])
-    said = [f"{quoted(name)}:{quoted(value)}" for name, value in dimensions.items()]
-    said += [f"{quoted(m.name)}:{_number(m)}" for group, _ in groups for m in group]
-    directives = _directives(namespace, described)
-    return f'{{"_aws":{{"Timestamp":{epoch_ms},"CloudWatchMetrics":{directives}}},{",".join(said)}}}'
+    """One line by itself; see :class:`EmfLines`."""
+    return EmfLines(dimensions, (), dimension_sets=dimension_sets).line(metrics, (), epoch_ms)
 
 
-def _number(metric: MetricValue) -> str:
-    value = metric.value
-    if not math.isfinite(value):
-        raise ValueError(f"the metric {metric.name} is {value}, which is no number in JSON")
-    return float.__repr__(value) if isinstance(value, float) else int.__repr__(int(value))
+def _no_number(metrics: Sequence[MetricValue]) -> ValueError:
+    name, value = next((name, value) for name, value, _ in metrics if not math.isfinite(value))
+    return ValueError(f"the metric {name} is {value}, which is no number in JSON")
 
 
-_Described = tuple[tuple[tuple[tuple[str, str], ...], tuple[tuple[str, ...], ...]], ...]
-"""Groups of metrics, each with its sets of dimensions; a metric is a name and a unit."""
-
-
-@lru_cache(maxsize=64)
-def _directives(namespace: str, groups: _Described) -> str:
-    """What a line says of its metrics: the same for every request of a kind."""
-    directives = [
-        {
-            "Namespace": namespace,
-            "Dimensions": sets,
-            "Metrics": [{"Name": name, "Unit": unit} for name, unit in metrics],
-        }
-        for metrics, sets in groups
-    ]
-    return json.dumps(directives, separators=(",", ":"))
+def _plain(text: str) -> str:
+    """The form of a text that stands in it as it is."""
+    return text.replace("%", "%%")

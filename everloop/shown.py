@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection
 from itertools import islice
 from typing import Any
 
-from everloop.limits import INVISIBLE_CHARACTERS
+from everloop.limits import INVISIBLE_CHARACTERS, LatePattern
 
 LONGEST_SHOWN = 80
 """Characters of a value in a message."""
@@ -17,7 +16,7 @@ _MARGIN = "    "
 MOST_LISTED = 10
 """Names in a list in a message."""
 
-ACTING = re.compile(f"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff{INVISIBLE_CHARACTERS.pattern[1:-1]}]")
+ACTING = LatePattern(f"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff{INVISIBLE_CHARACTERS.pattern[1:-1]}]")
 """What a terminal obeys instead of showing it: controls but tab and line feed, other line ends, what turns the
 direction of text around (https://trojansource.codes), half characters, which no terminal can be sent; and what it
 does not show at all, so that two names look alike."""

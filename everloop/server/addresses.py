@@ -5,6 +5,8 @@ A server of one model answers its protocols also where their clients look for th
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from everloop.names import ModelNames
 
 _AT_THE_ROOT = {
@@ -16,6 +18,7 @@ _AT_THE_ROOT = {
 """SageMaker's form of ``invocations`` takes MLflow's documents too, and refuses in its words."""
 
 
+@lru_cache(maxsize=64)
 def data_plane_path(path: str, model: str) -> str:
     """The path below the model's data plane; what stands for none is passed on, and refused there.
 

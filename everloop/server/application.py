@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import time
-import uuid
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from datetime import datetime
 from typing import Any
 
 from everloop.exceptions import TerminalError
 from everloop.server.addresses import data_plane_path
 from everloop.server.metrics import ServerMetrics
+from everloop.serving.answer import Answer
 from everloop.serving.exchange import HttpRequest, Reply
 from everloop.serving.passed_on import encode_answer
 from everloop.serving.passed_request import PASSED_ON, decode_request
 from everloop.serving.protocols import PROTOCOLS, protocol_at
 from everloop.serving.request import MAX_BODY_BYTES
 from everloop.serving.response import RETRY_AFTER, RETRY_AFTER_SECONDS, STATUS_OF_CODE
-from everloop.serving.service import Answer, PredictionService
+from everloop.serving.service import PredictionService
+from everloop.trace_context import traceparent_of
 
 logger = logging.getLogger(__name__)
 
@@ -67,13 +69,14 @@ class Application:
         self._queue = queue
         self._waiting = 0
         self._turn = asyncio.Lock()
-        metrics.waiting.set_function(lambda: self._waiting)
+        self._ids = _request_ids()
+        metrics.waiting = lambda: self._waiting
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["type"] != "http":
             raise NotImplementedError(f"only HTTP is answered, not {scope['type']!r}")
-        request_id = uuid.uuid4().hex
+        request_id = next(self._ids)
         method = scope["method"]
         if scope["path"] == "/metrics" and method == "GET":
             await _send(send, 200, self._metrics.page(), request_id)
@@ -102,7 +105,8 @@ class Application:
                     await self._answer_passed_on(send, path, body, request_id)
                 else:
                     await self._answer(send, path, HttpRequest(method, headers=headers, body=body), request_id)
-                # What has arrived meanwhile is read, and refused if it is too much, before the next one's turn.
+                # What has arrived meanwhile is read, and refused if it is too much, before the next one's turn. Without
+                # this each would find the queue empty: what is read at once would be answered before another waits.
                 await asyncio.sleep(0)
         finally:
             self._waiting -= 1
@@ -130,11 +134,12 @@ class Application:
         try:
             answer = self._service.answer(path, request, request_id=request_id, at=at, unseen=unseen)
         except Exception:
-            logger.exception("request %s to %s failed", request_id, path)
+            logger.exception("request %s to %s failed", _named(request_id, request), path)
             reply = PROTOCOLS.load(name).refusal("internal_error", f"the server failed; its log has {request_id}")
             answer = Answer(500, reply)
         self._metrics.count(name, answer, time.perf_counter() - started)
-        _log(answer, request_id)
+        if answer.is_faulty:
+            _log(answer, request_id, request)
         return answer
 
     async def _refuse(self, send: Send, path: str, code: str, message: str, request_id: str) -> None:
@@ -143,6 +148,13 @@ class Application:
         self._metrics.count(name, answer, 0.0)
         headers = [(RETRY_AFTER.encode(), b"%d" % RETRY_AFTER_SECONDS)] if code == "overloaded" else []
         await _send(send, answer.status, answer.reply, request_id, headers)
+
+
+def _request_ids() -> Iterator[str]:
+    """Random names of 128 bits; to ask the system for each one by itself takes longer than all else about it."""
+    while True:
+        block = os.urandom(16 * 256).hex()
+        yield from (block[at : at + 32] for at in range(0, len(block), 32))
 
 
 async def _body(receive: Receive) -> bytes:
@@ -171,27 +183,35 @@ async def _send(
         (b"content-type", reply.content_type.encode()),
         (b"content-length", b"%d" % len(reply.body)),
         (b"x-request-id", request_id.encode()),
-        *((name.encode(), value.encode()) for name, value in reply.headers.items()),
         *(more or ()),
     ]
+    if reply.headers:
+        headers += [(name.encode(), value.encode()) for name, value in reply.headers.items()]
     if status in (408, 413):  # the rest of the body is not read
         headers.append((b"connection", b"close"))
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": reply.body})
 
 
-def _log(answer: Answer, request_id: str) -> None:
+def _named(request_id: str, request: HttpRequest) -> str:
+    """A request as log lines call it: by its id, and by the caller's own trace where it is part of one."""
+    traceparent = traceparent_of(request.headers)
+    return f"{request_id} (traceparent {traceparent})" if traceparent else request_id
+
+
+def _log(answer: Answer, request_id: str, request: HttpRequest) -> None:
+    name = _named(request_id, request)
     for failure in answer.lost:
-        logger.error("row of request %s not captured: %s: %s", request_id, failure.reason, failure.record)
+        logger.error("row of request %s not captured: %s: %s", name, failure.reason, failure.record)
     fell_back = answer.fell_back
     if fell_back is not None:
         logger.error(
             "request %s fell back (%s) on the %s: %s%s",
-            request_id,
+            name,
             fell_back.reason,
             fell_back.use,
             fell_back.detail,
             f"; it failed too: {fell_back.failed}" if fell_back.failed else "",
         )
     if answer.no_score is not None:
-        logger.error("request %s got no score: %s", request_id, answer.no_score.message)
+        logger.error("request %s got no score: %s", name, answer.no_score.message)

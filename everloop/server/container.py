@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 
 from everloop.rollout.endpoint_place import CALIBRATION_VARIABLE, DECLARED_VARIABLE
+from everloop.serving.standby import STANDBY_VARIABLE
 
 
 def container_variables() -> dict[str, str]:
     """The variables of this process that belong to the version it serves; none elsewhere."""
-    own = (CALIBRATION_VARIABLE, DECLARED_VARIABLE)
+    own = (CALIBRATION_VARIABLE, DECLARED_VARIABLE, STANDBY_VARIABLE)
     return {name: value for name, value in os.environ.items() if name.startswith(own)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from everloop.limits import largest_file
@@ -42,7 +42,7 @@ class FileWriter:
     def __init__(self, file: Path) -> None:
         self._stream = file.open("ab", buffering=0)
 
-    def write(self, records: Sequence[Record | Line]) -> list[RecordFailure]:
+    def write(self, records: Iterable[Record | Line]) -> list[RecordFailure]:
         """Append; a disk that takes nothing gives the records back."""
         try:
             self._stream.write(b"".join(map(encode_record, records)))

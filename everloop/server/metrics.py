@@ -2,78 +2,89 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
-from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Callable, Iterator
+from itertools import accumulate
 
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from prometheus_client.registry import Collector
+
+from everloop.serving.answer import Answer
 from everloop.serving.exchange import Reply
-from everloop.serving.service import Answer
 
 _SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+_COUNTED = {
+    "Predictions": ("everloop_predictions", "Predicted rows"),
+    "UnseenCategories": ("everloop_unseen_categories", "Values training never saw"),
+    "FallbackAnswers": ("everloop_fallback_answers", "Rows that the fallback answered"),
+    "CaptureFallback": ("everloop_capture_lost", "Captured rows that were not taken"),
+    "UnusableScores": ("everloop_unusable_scores", "Rows the model had no score for"),
+}
 
 
-class ServerMetrics:
+class ServerMetrics(Collector):
     """The counts of one process. Labels are few and known: protocols, statuses and codes, nothing that callers choose.
+
+    They are plain numbers, which one thread counts: a counter of the package takes a lock for each.
 
     Parameters
     ----------
     model, version, calibration
         What is served, for ``everloop_served_info``.
+
+    Attributes
+    ----------
+    waiting : callable
+        How many requests wait or are being answered.
     """
 
     def __init__(self, model: str, version: int, calibration: str) -> None:
-        # One more line for every count, which says when it began: no dashboard reads it.
-        disable_created_metrics()  # type: ignore[no-untyped-call]  # the package has no types for it
+        self._served = model, str(version), calibration
+        self._requests: Counter[tuple[str, int]] = Counter()
+        self._refused: Counter[str] = Counter()
+        self._counts = dict.fromkeys(_COUNTED, 0.0)
+        self._within, self._seconds = [0] * (len(_SECONDS) + 1), 0.0
+        self.waiting: Callable[[], int] = lambda: 0
         self._registry = CollectorRegistry()
-        served = Gauge(
-            "everloop_served_info", "What is served", ["model", "version", "calibration"], registry=self._registry
-        )
-        served.labels(model, str(version), calibration).set(1)
-        self._requests = Counter(
-            "everloop_requests", "Answered requests", ["protocol", "status"], registry=self._registry
-        )
-        self._refused = Counter(
-            "everloop_refused", "Refused requests by the code of the error", ["code"], registry=self._registry
-        )
-        self._seconds = Histogram(
-            "everloop_request_seconds",
-            "From the whole request to its answer",
-            buckets=_SECONDS,
-            registry=self._registry,
-        )
-        self._counts = {
-            "Predictions": Counter("everloop_predictions", "Predicted rows", registry=self._registry),
-            "UnseenCategories": Counter(
-                "everloop_unseen_categories", "Values training never saw", registry=self._registry
-            ),
-            "FallbackAnswers": Counter(
-                "everloop_fallback_answers", "Rows that the fallback answered", registry=self._registry
-            ),
-            "CaptureFallback": Counter(
-                "everloop_capture_lost", "Captured rows that were not taken", registry=self._registry
-            ),
-            "UnusableScores": Counter(
-                "everloop_unusable_scores", "Rows the model had no score for", registry=self._registry
-            ),
-        }
-        self.waiting = Gauge(
-            "everloop_requests_waiting", "Requests that wait or are being answered", registry=self._registry
-        )
-        self._by_label: dict[tuple[str, int], Counter] = {}
+        self._registry.register(self)
 
     def count(self, protocol: str, answer: Answer, seconds: float) -> None:
         """Count an answer."""
-        label = protocol, answer.status
-        if label not in self._by_label:
-            self._by_label[label] = self._requests.labels(protocol, str(answer.status))
-        self._by_label[label].inc()
-        self._seconds.observe(seconds)
+        self._requests[protocol, answer.status] += 1
+        self._within[bisect_left(_SECONDS, seconds)] += 1
+        self._seconds += seconds
         if answer.cause is not None:
-            self._refused.labels(answer.cause).inc()
-        for metric in answer.metrics:
-            counter = self._counts.get(metric.name)
-            if counter is not None:
-                counter.inc(metric.value)
+            self._refused[answer.cause] += 1
+        for name, value, _ in answer.metrics:
+            if name in self._counts:
+                self._counts[name] += value
 
     def page(self) -> Reply:
         """The text that a scrape gets."""
         return Reply(generate_latest(self._registry), CONTENT_TYPE_PLAIN_0_0_4)
+
+    def collect(self) -> Iterator[Metric]:
+        """The counts, as the package writes them."""
+        served = GaugeMetricFamily("everloop_served_info", "What is served", labels=["model", "version", "calibration"])
+        served.add_metric(self._served, 1.0)
+        yield served
+        requests = CounterMetricFamily("everloop_requests", "Answered requests", labels=["protocol", "status"])
+        for (protocol, status), count in self._requests.items():
+            requests.add_metric([protocol, str(status)], count)
+        yield requests
+        refused = CounterMetricFamily("everloop_refused", "Refused requests by the code of the error", labels=["code"])
+        for code, count in self._refused.items():
+            refused.add_metric([code], count)
+        yield refused
+        limits = [*map(str, _SECONDS), "+Inf"]
+        within = list(zip(limits, map(float, accumulate(self._within)), strict=True))
+        yield HistogramMetricFamily(
+            "everloop_request_seconds", "From the whole request to its answer", buckets=within, sum_value=self._seconds
+        )
+        for name, (called, about) in _COUNTED.items():
+            yield CounterMetricFamily(called, about, value=self._counts[name])
+        waits = "Requests that wait or are being answered"
+        yield GaugeMetricFamily("everloop_requests_waiting", waits, value=self.waiting())

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import uvicorn
 
+from everloop.server.one_write import OneWrite
+
 if TYPE_CHECKING:
     from everloop.server.application import Application
 
@@ -41,11 +43,12 @@ def serve(application: Application, listening: socket.socket) -> None:
     """Answer until SIGTERM or SIGINT; then take no new connection, finish what has begun, and return."""
     config = uvicorn.Config(
         application,
-        http="httptools",
+        http=OneWrite,
         loop="uvloop",
         lifespan="off",
         ws="none",
         access_log=False,
+        proxy_headers=False,
         log_config=None,
         server_header=False,
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,

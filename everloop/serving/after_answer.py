@@ -11,19 +11,20 @@ Source: https://docs.aws.amazon.com/lambda/latest/dg/runtimes-extensions-api.htm
 from __future__ import annotations
 
 import contextlib
-import http.client
 import json
 import queue
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
 
+from everloop.aws.plain_http import PlainAnswer, PlainConnection
 from everloop.exceptions import TerminalError
 from everloop.serving.capture import Line, Record, RecordFailure, RecordWriter
 
 PREFIX = "/2020-01-01/extension"
+IDENTIFIER = "Lambda-Extension-Identifier"
 RUNTIME_API = "AWS_LAMBDA_RUNTIME_API"
 
 RESERVE_SECONDS = 0.5
@@ -46,8 +47,8 @@ class ExtensionsApi:
     """The two calls of the Extensions API, over one connection."""
 
     def __init__(self, address: str) -> None:
-        self._connection = http.client.HTTPConnection(address)
-        self._identifier = ""
+        self._connection = PlainConnection(address)
+        self._next = b""
 
     def register(self, name: str) -> None:
         """Register for invocations; it must happen while the function initialises.
@@ -57,10 +58,12 @@ class ExtensionsApi:
         ExtensionError
         """
         headers = {"Lambda-Extension-Name": name, "Content-Type": "application/json"}
-        identifier, _ = self._call("POST", "/register", json.dumps({"events": ["INVOKE"]}), headers)
+        body = json.dumps({"events": ["INVOKE"]}).encode()
+        answer = self._send(self._connection.request("POST", f"{PREFIX}/register", headers, body))
+        identifier = answer.headers.get(IDENTIFIER.lower())
         if not identifier:
             raise ExtensionError("Lambda gave the extension no identifier")
-        self._identifier = identifier
+        self._next = self._connection.request("GET", f"{PREFIX}/event/next", {IDENTIFIER: identifier})
 
     def next(self) -> Invocation:
         """Say that the last request is done with, and wait for the next one.
@@ -69,18 +72,15 @@ class ExtensionsApi:
         ------
         ExtensionError
         """
-        _, event = self._call("GET", "/event/next", None, {"Lambda-Extension-Identifier": self._identifier})
+        event = json.loads(self._send(self._next).body)
         return Invocation(str(event.get("requestId")), float(event.get("deadlineMs", 0)) / 1000)
 
-    def _call(
-        self, method: str, path: str, body: str | None, headers: Mapping[str, str]
-    ) -> tuple[str | None, dict[str, Any]]:
-        self._connection.request(method, PREFIX + path, body, dict(headers))
-        answer = self._connection.getresponse()
-        content = answer.read()
+    def _send(self, request: bytes) -> PlainAnswer:
+        answer = self._connection.send(request)
         if answer.status != 200:
-            raise ExtensionError(f"Lambda answered {answer.status} to {path}: {content[:300]!r}")
-        return answer.getheader("Lambda-Extension-Identifier"), json.loads(content)
+            asked = request.split(None, 2)[1].decode("latin-1")
+            raise ExtensionError(f"Lambda answered {answer.status} to {asked}: {answer.body[:300]!r}")
+        return answer
 
 
 class Deadline:
@@ -103,8 +103,7 @@ class Deadline:
         return min(3.0, self.left() / 2)
 
 
-@dataclass(frozen=True)
-class Answered:
+class Answered(NamedTuple):
     """A request that is answered, and its rows.
 
     Attributes
@@ -117,7 +116,7 @@ class Answered:
 
     request_id: str
     epoch_ms: int
-    records: list[Sequence[Record | Line]] = field(default_factory=list)
+    records: Iterable[Iterable[Record | Line]]
 
 
 class AfterAnswer:
@@ -135,10 +134,10 @@ class AfterAnswer:
         self, writer: RecordWriter, lost: Callable[[list[RecordFailure], int], None], deadline: Deadline
     ) -> None:
         self._writer, self._lost, self._deadline = writer, lost, deadline
-        self._kept: list[Sequence[Record | Line]] = []
+        self._kept: list[Iterable[Record | Line]] = []
         self._answered: queue.SimpleQueue[Answered] = queue.SimpleQueue()
 
-    def write(self, records: Sequence[Record | Line]) -> list[RecordFailure]:
+    def write(self, records: Iterable[Record | Line]) -> list[RecordFailure]:
         """Keep the rows of the request under way. Nothing is known to be lost yet."""
         self._kept.append(records)
         return []
@@ -165,9 +164,19 @@ class AfterAnswer:
             try:
                 failures = self._writer.write(records)
             except Exception as error:  # whatever it is, the rows must not be silently gone
-                failures = [RecordFailure.of(record, f"{type(error).__name__}: {error}") for record in records]
+                failures = _handed_back(records, error, answered)
             if failures:
                 self._lost(failures, answered.epoch_ms)
+
+
+def _handed_back(records: Iterable[Record | Line], error: Exception, answered: Answered) -> list[RecordFailure]:
+    """What the log says of rows that could not be written; where they can't be made either, of their request."""
+    reason = f"{type(error).__name__}: {error}"
+    try:
+        return [RecordFailure.of(record, reason) for record in records]
+    except Exception as also:  # whatever it is, the log must have the request
+        request = {"request_id": getattr(records, "request_id", answered.request_id)}
+        return [RecordFailure(request, f"its rows could not be made: {type(also).__name__}: {also}")]
 
 
 def follow(api: ExtensionsApi, take: Callable[[Invocation], None]) -> None:
@@ -193,6 +202,6 @@ def registered(variables: Mapping[str, str], name: str) -> ExtensionsApi | None:
     api = ExtensionsApi(address)
     try:
         api.register(name)
-    except (ExtensionError, OSError, http.client.HTTPException):
+    except (ExtensionError, OSError):
         return None
     return api

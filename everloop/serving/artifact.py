@@ -49,8 +49,15 @@ class Artifact:
 
     def scores(self, raw: np.ndarray, rows: Rows) -> Scores:
         """What is served of the raw scores of a request's rows."""
+        if self._serves_raw:
+            return Scores(raw, raw)
         places = None if self._places is None else self._places(rows)
         return Scores.of(raw, self.calibration, places, self.contract.interval)
+
+    @cached_property
+    def _serves_raw(self) -> bool:
+        """Whether nothing is made of what the model says."""
+        return self.calibration is None and self.contract.interval is None
 
     @cached_property
     def _places(self) -> Callable[[Rows], np.ndarray] | None:

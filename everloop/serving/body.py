@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 
 from everloop.serving.exceptions import RequestError
-from everloop.serving.exchange import JSON
+from everloop.serving.exchange import JSON, HttpRequest
 from everloop.serving.request import GZIP_BEGINS, MAX_BODY_BYTES, decode_body
 from everloop.shown import shown
 
@@ -48,6 +48,20 @@ def read_body(
     encodings = _encodings(encoding) if encoding else []
     data = decode_body(body, is_base64=is_base64)
     return _inflate(data, encodings[0]) if encodings else data
+
+
+def plain_body(request: HttpRequest) -> bytes | None:
+    """The body of a POST whose headers say no more of it than that it is JSON, as :func:`read_body` reads it.
+
+    None where there is more to look at, or anything to refuse.
+    """
+    method, _, headers, body, is_base64 = request
+    if not body or is_base64 or method != "POST":
+        return None
+    if headers.get("content-type", JSON) != JSON or "content-encoding" in headers:
+        return None
+    data = body if isinstance(body, bytes) else body.encode("utf-8", "surrogatepass")
+    return data if len(data) <= MAX_BODY_BYTES else None
 
 
 def media_type(content_type: str) -> str:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
+from everloop.prediction_ids import ALL, is_captured
 from everloop.problem_types import REGRESSION
 from everloop.serving.contract import ServingContract
-from everloop.serving.response import decisions, prediction_id
+from everloop.serving.response import decisions, prediction_ids
 from everloop.serving.rows import Rows
 from everloop.serving.scores import Bounds, Scores
 
@@ -43,7 +44,9 @@ class RecordFailure:
 
 def lake_timestamp(instant: datetime) -> str:
     """An instant as the lake's tables read it: UTC, milliseconds, no zone."""
-    return instant.astimezone(UTC).isoformat(sep=" ", timespec="milliseconds").removesuffix("+00:00")
+    if instant.tzinfo is not UTC:
+        instant = instant.astimezone(UTC)
+    return instant.isoformat(" ", "milliseconds").removesuffix("+00:00")
 
 
 def capture_records(
@@ -55,8 +58,11 @@ def capture_records(
     request_id: str,
     at: datetime,
     latency_ms: float,
+    masked: frozenset[str] = frozenset(),
 ) -> list[Record]:
     """What is kept of a request: every input, used by this version or not, the output, version, time and latency.
+
+    Of ``masked`` features null is kept. Rows whose names say that they are not in the sample are left out.
 
     Of several classes ``prediction`` is the place of the answered one, ``probability`` its own, and ``probabilities``
     has that of each class in the declared order.
@@ -77,6 +83,7 @@ def capture_records(
     numbers, categories = rows.num.tolist(), rows.cat.tolist()
     outputs = _outputs(contract, scores, request_id)
     common = _common(scores, version, request_id, at, latency_ms)
+    hidden: dict[str, object] = dict.fromkeys(masked)
     return [
         {
             **common,
@@ -86,8 +93,10 @@ def capture_records(
             **{name: v if v == v else None for name, v in zip(number_names, numbers[i], strict=True)},
             **{name: v or None for name, v in zip(category_names, categories[i], strict=True)},
             **(rows.unused[i] if rows.unused else {}),
+            **hidden,
         }
         for i, key in enumerate(rows.keys)
+        if is_captured(str(outputs[i]["prediction_id"]))
     ]
 
 
@@ -95,21 +104,47 @@ def captured(
     contract: ServingContract,
     rows: Rows,
     scores: Scores,
-    *,
     version: int | None,
     request_id: str,
     at: datetime,
     latency_ms: float,
+    masked: frozenset[str] = frozenset(),
 ) -> Sequence[Record | Line]:
     """The records of :func:`capture_records`; of rows that are ``written`` as lines, with no object made between."""
     if rows.written is None:
         return capture_records(
-            contract, rows, scores, version=version, request_id=request_id, at=at, latency_ms=latency_ms
+            contract, rows, scores, version=version, request_id=request_id, at=at, latency_ms=latency_ms, masked=masked
         )
     common = _common(scores, version, request_id, at, latency_ms)
-    (shared, *outputs), inputs = rows.written([common, *_outputs(contract, scores, request_id)])
+    answered = _outputs(contract, scores, request_id)
+    places: Sequence[int] = range(len(answered))
+    if scores.captured_share < ALL:
+        places = [place for place in places if is_captured(str(answered[place]["prediction_id"]))]
+        answered = [answered[place] for place in places]
+    (shared, *outputs), inputs = rows.written([common, *answered], places, masked)
     between = b',%b,"key":' % shared[1:-1]
     return [b"%b%b%b\n" % (own[:-1], between, row) for own, row in zip(outputs, inputs, strict=True)]
+
+
+class Captured:
+    """Records that are made when they are first read: after the answer, where they are written then.
+
+    ``make`` is :func:`captured` with all that it needs, and ``request_id`` names the request in it. Reading them raises
+    what ``make`` does.
+    """
+
+    __slots__ = ("_make", "_records", "request_id")
+
+    def __init__(self, make: Callable[[], Sequence[Record | Line]], request_id: str) -> None:
+        self._make = make
+        self._records: Sequence[Record | Line] | None = None
+        self.request_id = request_id
+
+    def __iter__(self) -> Iterator[Record | Line]:
+        """Each row's record, in the request's order; the same ones every time."""
+        if self._records is None:
+            self._records = self._make()
+        return iter(self._records)
 
 
 def _common(scores: Scores, version: int | None, request_id: str, at: datetime, latency_ms: float) -> Record:
@@ -120,7 +155,9 @@ def _common(scores: Scores, version: int | None, request_id: str, at: datetime, 
         "time": lake_timestamp(at),
         "latency_ms": latency_ms,
         "calibration_sha256": scores.calibration_sha256,
+        # A key that is left out is null in the lake.
         **({} if scores.fallback is None else {"fallback": scores.fallback}),
+        **({} if scores.captured_share >= ALL else {"capture_share": scores.captured_share}),
     }
 
 
@@ -136,12 +173,14 @@ def _outputs(contract: ServingContract, scores: Scores, request_id: str) -> list
         probabilities = [None] * len(raw)
     outputs: list[Record] = [
         {
-            "prediction_id": prediction_id(request_id, i),
+            "prediction_id": name,
             "prediction": float(value),
             "probability": probability,
             "raw_score": score,
         }
-        for i, (value, probability, score) in enumerate(zip(values, probabilities, raw, strict=True))
+        for name, value, probability, score in zip(
+            prediction_ids(scores, request_id), values, probabilities, raw, strict=True
+        )
     ]
     # A key that is left out is null in the lake.
     if scores.bounds is not None:
@@ -164,7 +203,7 @@ def encode_record(record: Record | Line) -> Line:
 class RecordWriter(Protocol):
     """Where captured rows go."""
 
-    def write(self, records: Sequence[Record | Line]) -> list[RecordFailure]:
+    def write(self, records: Iterable[Record | Line]) -> list[RecordFailure]:
         """Keep ``records``, and return those that were not taken. Never raises for trouble of its own."""
         ...
 
@@ -203,7 +242,7 @@ class CaptureWriter:
         self._pause_seconds = pause_seconds
         self._sleep = sleep
 
-    def write(self, records: Sequence[Record | Line]) -> list[RecordFailure]:
+    def write(self, records: Iterable[Record | Line]) -> list[RecordFailure]:
         """Put ``records``, and return those that did not arrive.
 
         Never raises for a stream that fails: the caller has an answer to give, and keeps the failures
@@ -245,7 +284,7 @@ class CaptureWriter:
         }
 
 
-def _batches(records: Sequence[Record | Line]) -> Iterator[list[tuple[Record | Line, Line]]]:
+def _batches(records: Iterable[Record | Line]) -> Iterator[list[tuple[Record | Line, Line]]]:
     batch: list[tuple[Record | Line, Line]] = []
     size = 0
     for record in records:

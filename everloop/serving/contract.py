@@ -7,6 +7,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 from everloop.json_text import read_json
@@ -103,12 +104,12 @@ class ServingContract:
     interval: Interval | None = None
     classes: tuple[Class, ...] = ()
 
-    @property
+    @cached_property
     def is_classification(self) -> bool:
         """Whether a score is one probability: that of 1."""
         return self.problem_type == BINARY
 
-    @property
+    @cached_property
     def is_multiclass(self) -> bool:
         """Whether a score has a probability for each of ``classes``."""
         return self.problem_type == MULTICLASS

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal, NotRequired, TypedDict
 
+from everloop.prediction_ids import ALL
 from everloop.problem_types import Class, ProblemType
 from everloop.serving.contract import CategoryField, NumberField
 
@@ -50,9 +52,16 @@ class DeclaredFallback(TypedDict):
     ``value`` is a score, or, of several classes, the probability of each by its name; null with another ``use``.
     """
 
-    use: Literal["value", "baseline"]
+    use: Literal["value", "baseline", "previous_champion"]
     value: float | dict[str, float] | None
     after_ms: float | None
+
+
+class DeclaredCapture(TypedDict):
+    """What the lake gets of each request: of how many rows, and of which features null."""
+
+    mask: list[str]
+    share: float
 
 
 class DeclaredServing(TypedDict):
@@ -61,6 +70,7 @@ class DeclaredServing(TypedDict):
     threshold: NotRequired[float]
     max_rows: NotRequired[int]
     fallback: NotRequired[DeclaredFallback | None]
+    capture: NotRequired[DeclaredCapture | None]
 
 
 class Declared(TypedDict):
@@ -83,6 +93,32 @@ def declared_features(document: Declared) -> tuple[NumberField | CategoryField, 
 def declared_fallback(document: Declared) -> DeclaredFallback | None:
     """The declared fallback; None where there is none."""
     return document.get("serving", {}).get("fallback")
+
+
+@dataclass(frozen=True)
+class Capturing:
+    """What the lake gets of each request.
+
+    Attributes
+    ----------
+    masked : frozenset of str
+        The features whose values are left out.
+    share : float
+        The share of the rows, more than 0; 1 is all of them.
+    """
+
+    masked: frozenset[str] = frozenset()
+    share: float = ALL
+
+
+WHOLE = Capturing()
+"""All that was asked and answered."""
+
+
+def declared_capturing(document: Declared) -> Capturing:
+    """What is declared of capture; all that was asked and answered where nothing is."""
+    declared = document.get("serving", {}).get("capture")
+    return WHOLE if declared is None else Capturing(frozenset(declared["mask"]), declared["share"])
 
 
 def _field(feature: DeclaredNumber | DeclaredCategory) -> NumberField | CategoryField:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -18,14 +18,18 @@ import numpy as np
 from everloop.exceptions import TerminalError
 from everloop.json_text import read_json
 from everloop.manifest import CONTRACT, TRAINING, Manifest, verify_files
+from everloop.names import PREVIOUS_CHAMPION, REFUSED_BY_CONTRACT
 from everloop.problem_types import MULTICLASS
-from everloop.serving.artifact import Artifact, verified_manifest
+from everloop.serving.artifact import Artifact, verified_artifact, verified_manifest
 from everloop.serving.contract import CategoryField, NumberField, ServingContract
 from everloop.serving.declared import Declared, DeclaredFallback, declared_features
-from everloop.serving.exceptions import ArtifactRefusedError, NoScoreError
+from everloop.serving.exceptions import ArtifactRefusedError, NoScoreError, RequestError
+from everloop.serving.response import CONTRACT_CODES
 from everloop.serving.rows import Rows
 from everloop.serving.scorer import Scorer
 from everloop.serving.scores import Scores
+from everloop.serving.standby import Standby
+from everloop.serving.unusable import score_rows
 
 if TYPE_CHECKING:
     from everloop.evaluation.baseline import Baseline
@@ -70,6 +74,14 @@ class Substitute:
     scores: Callable[[Rows, datetime], Scores]
 
 
+@dataclass(frozen=True)
+class Previous:
+    """The version that stands by, and what reads its files."""
+
+    standby: Standby
+    read: Callable[[str], bytes]
+
+
 class Fallback:
     """The fallback of a version.
 
@@ -81,10 +93,19 @@ class Fallback:
         The version that it stands in for.
     source : Source or None
         Where that version's files are, if it was not loaded; None where it always is.
+    previous : Previous or None
+        The version that served before, of the use ``previous_champion``; None where there is none.
     """
 
     def __init__(
-        self, model: str, declared: DeclaredFallback, declaration: Declared, *, version: int, source: Source | None
+        self,
+        model: str,
+        declared: DeclaredFallback,
+        declaration: Declared,
+        *,
+        version: int,
+        source: Source | None,
+        previous: Previous | None = None,
     ) -> None:
         self.use = declared["use"]
         self._model = model
@@ -92,6 +113,8 @@ class Fallback:
         self._declaration = declaration
         self._version = version
         self._source = source
+        self._previous = previous
+        self._loaded: Artifact | None = None
         self._learned: tuple[ServingContract, Baseline] | None = None
 
     def scoring(self, score: Score) -> Score:
@@ -102,7 +125,16 @@ class Fallback:
     def reason(self, error: Exception, artifact: Artifact | None) -> str:
         """What kind of failure an error is, whether or not the version's ``artifact`` was loaded."""
         known = {NoScoreError: "no_score", ArtifactRefusedError: "artifact_refused", TooSlowError: "too_slow"}
+        known[RequestError] = REFUSED_BY_CONTRACT
         return known.get(type(error), "not_loaded" if artifact is None else "model_failed")
+
+    def answers_refused(self, code: str, at: datetime) -> bool:
+        """Whether a request that came ``at``, and that the version's contract refused with ``code``, is asked here.
+
+        It is while the version's rollout may last: what served before may take it.
+        """
+        until = None if self._previous is None else self._previous.standby.refused_until
+        return until is not None and at < until and code in CONTRACT_CODES
 
     def substitute(self, artifact: Artifact | None) -> Substitute:
         """What answers in place of the version, whose ``artifact`` may be loaded.
@@ -116,12 +148,30 @@ class Fallback:
             contract = self._declared_contract() if artifact is None else artifact.contract
             served = _declared_scores(self._declared["value"], contract)
             return self._substitute(contract, lambda rows, _: Scores(tile := _tiled(served, len(rows)), tile))
+        if self.use == PREVIOUS_CHAMPION:
+            before = self._previous_champion()
+            return self._substitute(before.contract, lambda rows, _: _scores_of(before, rows))
         contract, baseline = self._baseline(artifact)
         return self._substitute(contract, lambda rows, at: _baseline_scores(baseline, contract, rows, at))
 
+    def _previous_champion(self) -> Artifact:
+        """The version that served before; loaded and verified once, by the first request that needs it."""
+        if self._loaded is None:
+            if self._previous is None:
+                raise NoSubstituteError(f"version {self._version} is the first champion: none served before it")
+            standby, read = self._previous.standby, self._previous.read
+            self._loaded = verified_artifact(
+                read,
+                standby.manifest_sha256,
+                model=self._model,
+                version=standby.version,
+                calibration=standby.calibration,
+            )
+        return self._loaded
+
     def _substitute(self, contract: ServingContract, scores: Callable[[Rows, datetime], Scores]) -> Substitute:
         def marked(rows: Rows, at: datetime) -> Scores:
-            return replace(scores(rows, at), fallback=self.use)
+            return scores(rows, at)._replace(fallback=self.use)
 
         return Substitute(contract, self._version, None, marked)
 
@@ -168,6 +218,10 @@ class Fallback:
         if self._source is None:
             raise NoSubstituteError(f"nothing says where the files of version {self._version} are")
         return self._source.read, verified_manifest(self._source.read, self._source.manifest_sha256)
+
+
+def _scores_of(artifact: Artifact, rows: Rows) -> Scores:
+    return artifact.scores(score_rows(artifact.scorer, artifact.contract, rows), rows)
 
 
 def _tiled(served: np.ndarray, count: int) -> np.ndarray:

@@ -11,18 +11,18 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
 from everloop.emf import MetricValue
+from everloop.serving.answer import Answer, FellBack
 from everloop.serving.capture import RecordFailure
 from everloop.serving.exceptions import ArtifactRefusedError, NoScoreError
 from everloop.serving.exchange import HttpRequest, Reply
 from everloop.serving.passed_request import PASSED_ON, PassedRequest, encode_request
 from everloop.serving.protocols import PROTOCOLS, protocol_at
 from everloop.serving.response import RETRY_AFTER, RETRY_AFTER_SECONDS, STATUS_OF_CODE
-from everloop.serving.service import Answer, FellBack
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class PassingOn:
         protocol = PROTOCOLS.load(protocol_at(path)[0])
         refusal = protocol.refusal(code, message)
         if code == "overloaded":
-            refusal = replace(refusal, headers={**refusal.headers, RETRY_AFTER: str(RETRY_AFTER_SECONDS)})
+            refusal = refusal._replace(headers={**refusal.headers, RETRY_AFTER: str(RETRY_AFTER_SECONDS)})
         return Answer(
             STATUS_OF_CODE[code],
             refusal,

@@ -10,7 +10,10 @@ from typing import Any
 from everloop.lake_tables import PREDICTIONS
 from everloop.serving.capture import CAPTURE_FALLBACK, MAX_BATCH_RECORDS, Record, RecordFailure, RecordWriter
 
-_NEEDED = frozenset(PREDICTIONS.own_names) - {"prediction_low", "prediction_high", "probabilities", "fallback"}
+_LEFT_OUT = {"prediction_low", "prediction_high", "probabilities", "fallback", "capture_share"}
+"""What a row has only where there is something to say."""
+
+_NEEDED = frozenset(PREDICTIONS.own_names) - _LEFT_OUT
 
 
 def logged_row(line: str) -> Record | None:

@@ -16,7 +16,7 @@ from everloop.limits import UNUSABLE_CHARACTERS, shows_nothing
 from everloop.row_key import KeyRefusedError, row_key
 from everloop.serving.contract import CategoryField, NumberField, ServingContract
 from everloop.serving.exceptions import RequestError
-from everloop.serving.rows import RowReader, Rows
+from everloop.serving.rows import Columns, RowReader, Rows
 from everloop.shown import shortened
 
 MAX_BODY_BYTES = 1024 * 1024
@@ -113,6 +113,13 @@ class RequestParser:
         What a row may have: the key, the version's numbers and categories in its order, then what else is declared.
     numbers : frozenset of str
         Those of them that are numbers.
+    rows_of_body : callable
+        Gives the rows of the native protocol's document, where all is right with it and the parser is compiled; else
+        None.
+    columns_of_body : callable
+        Gives the columns of the Open Inference Protocol's document in the same case; else None.
+    encode : callable or None
+        Writes answers, where the parser is compiled.
     """
 
     def __init__(self, contract: ServingContract, declared: Iterable[NumberField | CategoryField] = ()) -> None:
@@ -128,6 +135,9 @@ class RequestParser:
         categories = (f for f in (*used, *self._unused) if isinstance(f, CategoryField))
         self._seen = {f.name: frozenset(f.values) for f in categories}
         self._typed: RowReader | None = None
+        self.rows_of_body: Callable[[bytes], Rows | None] = _unread
+        self.columns_of_body: Callable[[bytes], Columns | None] = _unread
+        self.encode: Callable[[object], bytes] | None = None
 
     def compile(self, make: MakesReader) -> None:
         """From now on read rows by compiled code where they are right: the same rows, in a fraction of the time.
@@ -135,21 +145,14 @@ class RequestParser:
         ``make`` is :class:`everloop.serving.typed_rows.TypedReader`, which who has only labels to read does not ship.
         """
         with suppress(ValueError):  # a name that the compiled code can't have
-            self._typed = make(self.contract, self._unused, self._check_category)
+            self._typed = typed = make(self.contract, self._unused, self._check_category)
+            self.rows_of_body, self.encode = typed.of_body, typed.encode
+            self.columns_of_body = typed.columns_of_body
 
     @property
     def is_compiled(self) -> bool:
         """Whether rows are read by compiled code where they are right."""
         return self._typed is not None
-
-    def rows_of_body(self, body: bytes) -> Rows | None:
-        """The rows of the native protocol's document, where all is right with it and the parser is compiled."""
-        return None if self._typed is None else self._typed.of_body(body)
-
-    @property
-    def encode(self) -> Callable[[object], bytes] | None:
-        """Writes answers, where the parser is compiled; None where it is not."""
-        return None if self._typed is None else self._typed.encode
 
     def rows(self, instances: Sequence[object] | Rows) -> Rows:
         """The rows that a protocol read out of a request's body.
@@ -233,6 +236,10 @@ class RequestParser:
             field=shortened(unknown, LONGEST_NAME),
             index=index,
         )
+
+
+def _unread(_body: bytes) -> None:
+    """What a parser that is not compiled reads of a body."""
 
 
 def _object_of_distinct_fields(pairs: list[tuple[str, Any]]) -> dict[str, object]:

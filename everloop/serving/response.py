@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping
-from typing import TypedDict
+from collections.abc import Mapping, Sequence
+from typing import Any, TypedDict
 
 import numpy as np
 
+from everloop.prediction_ids import ALL, prediction_id
 from everloop.serving.contract import ServingContract
 from everloop.serving.exceptions import RequestError
 from everloop.serving.exchange import Reply
@@ -80,9 +81,12 @@ CONTRACT_CODES = frozenset(
 """Refusals that depend on a version's contract: what one version refuses so, another may take."""
 
 
-def prediction_id(request_id: str, index: int) -> str:
-    """The name of the prediction for instance ``index`` of a request."""
-    return f"{request_id}-{index}"
+def prediction_ids(scores: Scores, request_id: str) -> list[str]:
+    """The names of a request's predictions, in its order."""
+    share, rows = scores.captured_share, len(scores.served)
+    if share < ALL:
+        return [prediction_id(request_id, i, share) for i in range(rows)]
+    return [f"{request_id}-0"] if rows == 1 else [f"{request_id}-{i}" for i in range(rows)]
 
 
 def decide(contract: ServingContract, scores: np.ndarray) -> list[int] | list[float]:
@@ -104,54 +108,77 @@ def decisions(contract: ServingContract, scores: Scores) -> list[int] | list[flo
     return decide(contract, scores.served) if scores.acts is None else [int(acts) for acts in scores.acts]
 
 
-def outputs(contract: ServingContract, scores: Scores, request_id: str) -> dict[str, list[object]]:
+def outputs(contract: ServingContract, scores: Scores, request_id: str) -> dict[str, list[Any]]:
     """What is answered for each row of a request, by name, in the request's order: the columns of every protocol.
+
+    The names are those of :func:`output_rows`; a request has a row at least.
+    """
+    if contract.is_multiclass:
+        rows = output_rows(contract, scores, request_id)
+        return {name: [row[name] for row in rows] for name in rows[0]}
+    columns: dict[str, list[Any]] = {
+        "prediction_id": prediction_ids(scores, request_id),
+        "prediction": decisions(contract, scores),
+        "raw_score": scores.raw.tolist(),
+    }
+    if contract.is_classification:
+        columns["probability"] = scores.served.tolist()
+    if scores.bounds is not None:
+        columns |= {"low": scores.bounds.low.tolist(), "high": scores.bounds.high.tolist()}
+    return columns
+
+
+def output_rows(contract: ServingContract, scores: Scores, request_id: str) -> list[dict[str, object]]:
+    """What is answered for each row of a request, in the request's order: an object a row, all with the same names.
 
     ``prediction_id`` is the name that labels use; ``prediction`` what is decided; ``raw_score`` what the model said
     before its calibration; ``probability`` (classification) what is served; ``low`` and ``high``, where the version has
     an interval, its bounds. Of several classes ``prediction`` is the likeliest one's name, ``probability`` how likely
     it is, and ``probabilities`` has that of each class by name; nothing is calibrated, so there is no ``raw_score``.
     """
+    ids, served = prediction_ids(scores, request_id), scores.served.tolist()
     if contract.is_multiclass:
-        return _of_classes(contract, scores, request_id)
-    served = scores.served.tolist()
-    columns: dict[str, list[object]] = {
-        "prediction_id": [prediction_id(request_id, i) for i in range(len(served))],
-        "prediction": list(decisions(contract, scores)),
-        "raw_score": scores.raw.tolist(),
-    }
-    if contract.is_classification:
-        columns["probability"] = served
+        return _of_classes(contract, decide(contract, scores.served), served, ids)
+    values = decisions(contract, scores)
+    raw = served if scores.raw is scores.served else scores.raw.tolist()
+    rows: list[dict[str, object]] = [
+        {"prediction_id": name, "prediction": value, "raw_score": said, "probability": probability}
+        for name, value, said, probability in zip(ids, values, raw, served, strict=True)
+    ]
+    if not contract.is_classification:
+        for row in rows:
+            del row["probability"]
     if scores.bounds is not None:
-        columns |= {"low": scores.bounds.low.tolist(), "high": scores.bounds.high.tolist()}
-    return columns
+        for row, low, high in zip(rows, scores.bounds.low.tolist(), scores.bounds.high.tolist(), strict=True):
+            row |= {"low": low, "high": high}
+    return rows
 
 
-def _of_classes(contract: ServingContract, scores: Scores, request_id: str) -> dict[str, list[object]]:
-    places, served = decide(contract, scores.served), scores.served.tolist()
+def _of_classes(
+    contract: ServingContract, places: Sequence[float], served: list[list[float]], ids: list[str]
+) -> list[dict[str, object]]:
     names = [str(name) for name in contract.classes]
-    return {
-        "prediction_id": [prediction_id(request_id, i) for i in range(len(served))],
-        "prediction": [contract.classes[int(place)] for place in places],
-        "probability": [row[int(place)] for row, place in zip(served, places, strict=True)],
-        PROBABILITIES: [dict(zip(names, row, strict=True)) for row in served],
-    }
-
-
-def output_rows(contract: ServingContract, scores: Scores, request_id: str) -> list[dict[str, object]]:
-    """The same, an object a row."""
-    columns = outputs(contract, scores, request_id)
-    names = tuple(columns)
-    return [dict(zip(names, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+    return [
+        {
+            "prediction_id": name,
+            "prediction": contract.classes[int(place)],
+            "probability": row[int(place)],
+            PROBABILITIES: dict(zip(names, row, strict=True)),
+        }
+        for name, place, row in zip(ids, places, served, strict=True)
+    ]
 
 
 def about_scores(scores: Scores) -> dict[str, object]:
     """What an answer says of all its scores: their calibration, the coverage of their bounds, and which fallback gave
     them; the latter two if any.
     """
-    coverage = {} if scores.bounds is None else {"coverage": scores.bounds.coverage}
-    fallback = {} if scores.fallback is None else {"fallback": scores.fallback}
-    return {"calibration": scores.calibration, **coverage, **fallback}
+    about: dict[str, object] = {"calibration": scores.calibration}
+    if scores.bounds is not None:
+        about["coverage"] = scores.bounds.coverage
+    if scores.fallback is not None:
+        about["fallback"] = scores.fallback
+    return about
 
 
 class ErrorFacts(TypedDict):
@@ -201,5 +228,7 @@ def http_reply(status: int, reply: Reply) -> HttpResponse:
         body, in_base64 = reply.body.decode(), False
     except UnicodeDecodeError:
         body, in_base64 = base64.b64encode(reply.body).decode(), True
-    headers = {"content-type": reply.content_type, **reply.headers}
+    headers = {"content-type": reply.content_type}
+    if reply.headers:
+        headers |= reply.headers
     return {"statusCode": status, "headers": headers, "body": body, "isBase64Encoded": in_base64}

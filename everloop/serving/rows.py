@@ -8,6 +8,9 @@ from typing import Protocol
 
 import numpy as np
 
+Columns = tuple[dict[str, list[object]], str | None]
+"""The columns of a request's rows by their names, and the id that its caller gave it."""
+
 
 class RowReader(Protocol):
     """Reads rows that are right; what is wrong is left to :class:`everloop.serving.request.RequestParser`."""
@@ -21,12 +24,20 @@ class RowReader(Protocol):
         """The rows of a native document, where nothing is wrong with it."""
         ...
 
+    def columns_of_body(self, body: bytes) -> Columns | None:
+        """The tensors of a document of the Open Inference Protocol, where they are plain and nothing is wrong."""
+        ...
+
     def of_objects(self, instances: Sequence[object]) -> Rows | None:
         """The rows that were parsed before, where nothing is wrong with them."""
         ...
 
 
-@dataclass(frozen=True)
+Writing = Callable[[Sequence[object], Sequence[int], frozenset[str]], tuple[list[bytes], list[bytes]]]
+"""Takes the objects, the places of the rows, and the names of the masked features."""
+
+
+@dataclass(slots=True)  # neither frozen nor a tuple: it has a length of its own, and one is made for each request
 class Rows:
     """The rows of a valid request, as the model takes them.
 
@@ -44,8 +55,9 @@ class Rows:
         Each row's values of declared features that this version does not use, for the lake; None is missing. Empty
         where there are no such features, and where the rows are ``written``.
     written : callable, optional
-        Writes some objects as JSON, and beside them each row as its captured record ends: its key's value, a comma, the
-        features with their names, a closing brace. It is there where compiled code read the rows.
+        Writes some objects as JSON, and beside them the rows at some places as captured records end: the key's value, a
+        comma, the features with their names, a closing brace; of masked features null. It is there where compiled code
+        read the rows, and called once.
     """
 
     keys: list[str]
@@ -53,7 +65,7 @@ class Rows:
     cat: np.ndarray
     unseen: dict[str, int] = field(default_factory=dict)
     unused: list[dict[str, float | str | None]] = field(default_factory=list)
-    written: Callable[[Sequence[object]], tuple[list[bytes], list[bytes]]] | None = field(default=None, compare=False)
+    written: Writing | None = field(default=None, compare=False)
 
     def __len__(self) -> int:
         return len(self.keys)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -18,8 +18,18 @@ NUMBERS_INPUT = "num"
 CATEGORIES_INPUT = "cat"
 SCORE_OUTPUT = "score"
 
+_OUTPUTS = [SCORE_OUTPUT]
+_FLOAT64, _OBJECT = np.dtype(np.float64), np.dtype(object)
+
 SUM_TOLERANCE = 1e-6
 """How far the probabilities of all classes may add up to something else than 1: float32 has seven digits."""
+
+
+class ScoresRows(Protocol):
+    """Scores rows of the two matrices, as :class:`Scorer` does."""
+
+    def score(self, num: np.ndarray, cat: np.ndarray) -> np.ndarray:
+        """Scores of the rows of ``num`` and ``cat``."""
 
 
 class Scorer:
@@ -40,9 +50,12 @@ class Scorer:
 
     def __init__(self, session: onnxruntime.InferenceSession, contract: ServingContract) -> None:
         self._session = session
+        # What the session runs by. Its own ``run`` looks at names and devices first, which are known here.
+        self._run_session = getattr(session, "_sess", session).run
         self._is_probability = contract.is_classification or contract.is_multiclass
         self._classes = len(contract.classes)
         self._range = (0.0, 1.0) if self._is_probability else (-sys.float_info.max, sys.float_info.max)
+        self._columns = len(contract.numbers), len(contract.categories)
         self._widths = _widths(contract)
         self._check_signature()
 
@@ -93,41 +106,53 @@ class Scorer:
             When an array has another type or shape.
         """
         scores = self._run(num, cat)
-        # For the few rows of a request Python compares faster than numpy, which has a price for each call.
-        low, high = self._range
-        right = not self._classes and all(low <= score <= high for score in scores.tolist())
-        usable = None if right else self._usable(scores)
-        if usable is not None and not usable.all():
-            rows = tuple(np.flatnonzero(~usable).tolist())
-            wanted = "a probability" if self._is_probability else "a finite number"
-            if self._classes:
-                wanted = "a probability of each class, 1 together"
-            message = f"the model gave {scores[rows[0]]} for row {rows[0]}, which is not {wanted}"
-            raise UnusableScoreError(rows, scores, message)
+        if not self._classes:
+            # For the few rows of a request Python compares faster than numpy, which has a price for each call.
+            low, high = self._range
+            for score in scores.tolist():
+                if not low <= score <= high:
+                    break
+            else:
+                return scores
+        usable = self._usable(scores)
+        if not usable.all():
+            raise self._unusable(scores, usable)
         return scores
+
+    def _unusable(self, scores: np.ndarray, usable: np.ndarray) -> UnusableScoreError:
+        rows = tuple(np.flatnonzero(~usable).tolist())
+        wanted = "a probability" if self._is_probability else "a finite number"
+        if self._classes:
+            wanted = "a probability of each class, 1 together"
+        message = f"the model gave {scores[rows[0]]} for row {rows[0]}, which is not {wanted}"
+        return UnusableScoreError(rows, scores, message)
 
     def usable(self, num: np.ndarray, cat: np.ndarray) -> np.ndarray:
         """Which of these rows get a score that can be answered; the arguments are those of :meth:`score`."""
         return self._usable(self._run(num, cat))
 
     def _run(self, num: np.ndarray, cat: np.ndarray) -> np.ndarray:
-        if num.dtype != np.float64:
+        rows, (numbers, categories) = len(num), self._columns
+        if num.shape != (rows, numbers) or cat.shape != (rows, categories):
+            raise self._misshapen(num, cat)
+        # A dtype is mostly the one object that numpy has of it, and to compare two takes longer.
+        if num.dtype is not _FLOAT64 and num.dtype != _FLOAT64:
             raise ScorerError(f"the numbers are {num.dtype}, not float64")
-        if cat.dtype != object:
+        if cat.dtype is not _OBJECT and cat.dtype != _OBJECT:
             raise ScorerError(f"the categories are {cat.dtype}, not objects with strings")
-        if num.shape[0] != cat.shape[0]:
-            raise ScorerError(f"{num.shape[0]} rows of numbers, {cat.shape[0]} of categories")
-        feed = {}
-        for name, array, kind in ((NUMBERS_INPUT, num, "numbers"), (CATEGORIES_INPUT, cat, "categories")):
-            width = self._widths.get(name, 0)
-            if array.ndim != 2 or array.shape[1] != width:
-                raise ScorerError(f"the {kind} have shape {array.shape}, not (rows, {width})")
-            if width:
-                feed[name] = array
-        scores: np.ndarray = self._session.run([SCORE_OUTPUT], feed)[0]
-        if scores.shape != ((num.shape[0], self._classes) if self._classes else (num.shape[0],)):
-            raise ScorerError(f"the model gave shape {scores.shape} for {num.shape[0]} rows")
+        feed = {NUMBERS_INPUT: num} if numbers else {}
+        if categories:
+            feed[CATEGORIES_INPUT] = cat
+        scores: np.ndarray = self._run_session(_OUTPUTS, feed, None)[0]
+        if scores.shape != ((rows, self._classes) if self._classes else (rows,)):
+            raise ScorerError(f"the model gave shape {scores.shape} for {rows} rows")
         return scores
+
+    def _misshapen(self, num: np.ndarray, cat: np.ndarray) -> ScorerError:
+        for array, width, kind in zip((num, cat), self._columns, ("numbers", "categories"), strict=True):
+            if array.ndim != 2 or array.shape[1] != width:
+                return ScorerError(f"the {kind} have shape {array.shape}, not (rows, {width})")
+        return ScorerError(f"{num.shape[0]} rows of numbers, {cat.shape[0]} of categories")
 
     def _usable(self, scores: np.ndarray) -> np.ndarray:
         usable: np.ndarray = np.isfinite(scores)

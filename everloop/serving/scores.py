@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
+from everloop.prediction_ids import ALL
 from everloop.recalibration.calibration import Calibration, calibration_name
 from everloop.recalibration.interval import Interval
 from everloop.recalibration.written import UNSPREAD
@@ -14,8 +15,7 @@ _LARGEST = np.finfo(np.float64).max
 """JSON has no infinity, and a value next to this is answered too."""
 
 
-@dataclass(frozen=True)
-class Bounds:
+class Bounds(NamedTuple):
     """Between what the outcomes of a request's rows are expected.
 
     Attributes
@@ -31,8 +31,7 @@ class Bounds:
     high: np.ndarray
 
 
-@dataclass(frozen=True)
-class Scores:
+class Scores(NamedTuple):
     """The scores of a request's rows.
 
     Attributes
@@ -49,6 +48,8 @@ class Scores:
         The decisions of a rule that decides by itself; None where they follow from the served scores.
     fallback : str or None
         What gave the scores in place of the model; None where the model did.
+    captured_share : float
+        Of how many of these rows the lake gets what was asked and answered: their names say of which ones.
     """
 
     raw: np.ndarray
@@ -57,6 +58,7 @@ class Scores:
     bounds: Bounds | None = None
     acts: np.ndarray | None = None
     fallback: str | None = None
+    captured_share: float = ALL
 
     @classmethod
     def of(

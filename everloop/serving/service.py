@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
 
 from everloop.emf import MetricValue
 from everloop.names import REQUESTS_REFUSED
+from everloop.prediction_ids import ALL
+from everloop.serving.answer import Answer, FellBack, answer_metrics, milliseconds
 from everloop.serving.artifact import Artifact
 from everloop.serving.body import read_body
-from everloop.serving.capture import RecordFailure, RecordWriter, captured
+from everloop.serving.capture import Captured, RecordFailure, RecordWriter, captured
 from everloop.serving.contract import CategoryField, NumberField, ServingContract
+from everloop.serving.declared import WHOLE, Capturing
 from everloop.serving.exceptions import ArtifactRefusedError, NoChampionError, NoScoreError, RequestError
 from everloop.serving.exchange import HttpRequest, Reply, json_reply
 from everloop.serving.protocols import (
+    NATIVE,
     OPENAPI,
     PROTOCOLS,
     DataPlaneProtocol,
@@ -31,84 +36,11 @@ from everloop.serving.scores import Scores
 from everloop.serving.unusable import score_rows
 
 if TYPE_CHECKING:
+    from everloop.serving.direct import Direct
     from everloop.serving.fallback import Fallback
 
 
-@dataclass(frozen=True)
-class FellBack:
-    """The model could not answer, and its fallback was asked.
-
-    Attributes
-    ----------
-    use : str
-        Which fallback: as declared.
-    reason : str
-        ``no_score``, ``artifact_refused``, ``too_slow``, ``not_loaded`` or ``model_failed``.
-    detail : str
-        What went wrong, for the log.
-    failed : str
-        Why the fallback had no answer either; empty where it had.
-    """
-
-    use: str
-    reason: str
-    detail: str
-    failed: str = ""
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What goes back to the caller, and what is to be logged and counted.
-
-    Attributes
-    ----------
-    status : int
-        HTTP status.
-    reply : Reply
-        The body, in the protocol's form.
-    metrics : list of MetricValue
-        Counted for this request, beside its latency.
-    lost : list of RecordFailure
-        Rows that the stream did not take.
-    refused : ArtifactRefusedError or None
-        Why no artefact was served.
-    no_score : NoScoreError or None
-        Which row the model had no score for.
-    cause : str or None
-        Why the request was refused: the code of its error.
-    variant : str or None
-        The variant of an endpoint that answered, where one was asked.
-    failed : str
-        What the endpoint said that gave no answer; empty where it gave one.
-    fell_back : FellBack or None
-        Where the fallback was asked.
-    """
-
-    status: int
-    reply: Reply
-    metrics: list[MetricValue] = field(default_factory=list)
-    lost: list[RecordFailure] = field(default_factory=list)
-    refused: ArtifactRefusedError | None = None
-    no_score: NoScoreError | None = None
-    cause: str | None = None
-    variant: str | None = None
-    failed: str = ""
-    fell_back: FellBack | None = None
-
-    @property
-    def is_models_failure(self) -> bool:
-        """Whether the model gave no answer that it had to give, though the fallback may have given one."""
-        return self.status >= 500 or self.fell_back is not None
-
-    @property
-    def is_faulty(self) -> bool:
-        """Whether the model's owner must look at it: nothing the caller did is at fault."""
-        answers = (self.refused, self.no_score, self.fell_back)
-        return bool(self.lost or self.failed) or any(fault is not None for fault in answers)
-
-
-@dataclass(frozen=True)
-class _Asked:
+class _Asked(NamedTuple):
     """A request under way; ``started`` by the service's timer."""
 
     protocol: DataPlaneProtocol
@@ -137,6 +69,8 @@ class PredictionService:
         The features declared where the version runs; see :class:`RequestParser`.
     fallback : Fallback or None
         What answers where the model can't; None where nothing is declared.
+    capturing : Capturing
+        What of the rows the writer gets.
     """
 
     def __init__(
@@ -147,8 +81,10 @@ class PredictionService:
         timer: Callable[[], float],
         declared: Sequence[NumberField | CategoryField] = (),
         fallback: Fallback | None = None,
+        capturing: Capturing = WHOLE,
     ) -> None:
         self._model = model
+        self._capturing = capturing
         self._load = load
         self._writer = writer
         self._timer = timer
@@ -157,6 +93,7 @@ class PredictionService:
         self._score = score_rows if fallback is None else fallback.scoring(score_rows)
         self._loaded: tuple[Artifact, ServedModel] | None = None
         self._settled = False
+        self._direct: Direct | None = None
 
     def answer(self, path: str, request: HttpRequest, *, request_id: str, at: datetime, unseen: bool = False) -> Answer:
         """Answer a request that arrived ``at``, by the protocol that ``path`` belongs to.
@@ -168,24 +105,39 @@ class PredictionService:
         The rows are captured before the answer is returned. A stream that does not take them costs no caller
         the answer: they come back in ``lost``.
         """
-        started = self._timer()
+        started, failed = self._timer(), None
+        if self._direct is not None and path == NATIVE and not unseen:
+            try:
+                answered = self._direct(request, request_id, at, started)
+            except Exception as error:  # whatever it is, the steps below say what comes of it
+                failed = error
+            else:
+                if answered is not None:
+                    return answered
         name, rest = protocol_at(path)
         protocol = PROTOCOLS.load(name)
         if request.path != rest:
-            request = replace(request, path=rest)
+            request = request._replace(path=rest)
         asked = _Asked(protocol, request, request_id, at, unseen, started)
         fallback = None
         try:
-            if path.strip("/") == OPENAPI:
+            if rest and path.strip("/") == OPENAPI:
                 return Answer(200, self._description(request))
             if not protocol.predicts(request, self._model):
                 return Answer(200, protocol.page(request, lambda: self._served()[1]))
             fallback = self._fallback
             artifact, served = self._served()
             question, rows = _read(asked, served)
+            if failed is not None:
+                raise failed
             scores = artifact.scores(self._score(artifact.scorer, artifact.contract, rows), rows)
         except RequestError as error:
-            return _bad_request(error, protocol)
+            refused = _bad_request(error, protocol)
+            if unseen or fallback is None or not fallback.answers_refused(error.code, at):
+                return refused
+            answer = self._fall_back(fallback, asked, error, refused)
+            # What neither takes is the caller's to mend, as the version itself says it.
+            return refused if answer.fell_back is None else answer
         except NoChampionError as error:
             return Answer(STATUS_OF_CODE["no_champion"], protocol.refusal("no_champion", str(error)))
         except Exception as error:
@@ -209,8 +161,11 @@ class PredictionService:
     ) -> Answer:
         """The rows are captured as answered by ``version``."""
         lost: list[RecordFailure] = []
+        if self._capturing.share < ALL:
+            scores = scores._replace(captured_share=self._capturing.share)
         if self._writer is not None and not asked.unseen:
-            records = captured(
+            make = partial(
+                captured,
                 contract,
                 rows,
                 scores,
@@ -218,25 +173,24 @@ class PredictionService:
                 request_id=asked.request_id,
                 at=asked.at,
                 latency_ms=self._elapsed_ms(asked.started),
+                masked=self._capturing.masked,
             )
-            lost = self._writer.write(records)
+            lost = self._writer.write(Captured(make, asked.request_id))
         reply = question.answer(scores, request_id=asked.request_id)
-        metrics = [
-            MetricValue("Predictions", len(rows)),
-            MetricValue("PredictionLatency", self._elapsed_ms(asked.started), "Milliseconds"),
-        ]
-        # A metric is paid for in every hour in which it is sent, so what is mostly 0 is sent where it is not.
-        rare = {"UnseenCategories": sum(rows.unseen.values()), "CaptureFallback": len(lost)}
-        metrics += [MetricValue(name, count) for name, count in rare.items() if count]
-        return Answer(200, reply, metrics, lost)
+        return Answer(200, reply, answer_metrics(rows, self._elapsed_ms(asked.started), lost), lost)
 
     def settle(self) -> None:
         """Make ready for many requests, once one is answered: what that takes would have delayed its answer."""
         if self._loaded is not None and not self._settled:
             self._settled = True
-            from everloop.serving.typed_rows import TypedReader  # now: its package takes a while to import
+            # Now: their package takes a while to import.
+            from everloop.serving.direct import direct
+            from everloop.serving.typed_rows import TypedReader
 
-            self._loaded[1].parser.compile(TypedReader)
+            artifact, served = self._loaded
+            served.parser.compile(TypedReader)
+            if self._score is score_rows:  # no limit to its time
+                self._direct = direct(artifact, served, self._writer, self._timer, self._capturing)
 
     def _fall_back(self, fallback: Fallback, asked: _Asked, error: Exception, failure: Answer | None) -> Answer:
         """The fallback's answer to what the model failed on; where it has none either, the model's failure.
@@ -260,12 +214,11 @@ class PredictionService:
         except Exception as also:
             if failure is None:
                 raise error from also
-            return replace(failure, fell_back=replace(found, failed=f"{type(also).__name__}: {also}"))
+            return failure._replace(fell_back=replace(found, failed=f"{type(also).__name__}: {also}"))
         headers = {**answer.reply.headers, FALLBACK_HEADER: fallback.use, CUSTOM_ATTRIBUTES: f"fallback={fallback.use}"}
         counted = [MetricValue("FallbackAnswers", len(rows)), *known.metrics, *answer.metrics[1:]]
-        return replace(
-            answer,
-            reply=replace(answer.reply, headers=headers),
+        return answer._replace(
+            reply=answer.reply._replace(headers=headers),
             metrics=counted,
             refused=known.refused,
             no_score=known.no_score,
@@ -280,16 +233,16 @@ class PredictionService:
         return json_reply(openapi_document(served.contract, served.version))
 
     def _served(self) -> tuple[Artifact, ServedModel]:
-        if self._loaded is not None:
-            self.settle()
-        else:
+        if self._loaded is None:
             artifact = self._load()
             parser = RequestParser(artifact.contract, self._declared)
             self._loaded = artifact, ServedModel(artifact.manifest.version, parser)
+        elif not self._settled:
+            self.settle()
         return self._loaded
 
     def _elapsed_ms(self, started: float) -> float:
-        return round((self._timer() - started) * 1000, 3)
+        return milliseconds(self._timer() - started)
 
 
 def _read(asked: _Asked, served: ServedModel) -> tuple[Question, Rows]:
@@ -302,7 +255,8 @@ def _read(asked: _Asked, served: ServedModel) -> tuple[Question, Rows]:
     protocol, request = asked.protocol, asked.request
     data = read_body(request.body, is_base64=request.is_base64, headers=request.headers, taken=protocol.media_types)
     question = protocol.question(request, data, served)
-    return question, served.parser.rows(question.instances)
+    rows = question.instances
+    return question, rows if isinstance(rows, Rows) else served.parser.rows(rows)
 
 
 def _bad_request(error: RequestError, protocol: DataPlaneProtocol) -> Answer:

@@ -30,6 +30,14 @@ NUMBERS = {**FLOATS, **WHOLE}
 
 DATATYPES = (BYTES, *NUMBERS)
 
+NARROW = ("FP16", "FP32")
+"""What holds few whole numbers exactly, and so no keys."""
+
+LONGEST_GIVEN = 256
+"""Characters of a name or an id that a caller gives."""
+
+_INTEGERS, _REALS = frozenset({int}), frozenset({int, float})
+
 _LENGTH_BYTES = 4
 """Before each element of a BYTES tensor stands its length, little-endian."""
 
@@ -140,10 +148,10 @@ def to_bytes(values: list[object], datatype: str) -> bytes:
 
 def datatype_for(values: list[object]) -> str:
     """The datatype of a column of an answer."""
-    kinds = {type(value) for value in values}
-    if kinds <= {int}:
+    kinds = set(map(type, values))
+    if kinds <= _INTEGERS:
         return "INT64"
-    return "FP64" if kinds <= {int, float} else BYTES
+    return "FP64" if kinds <= _REALS else BYTES
 
 
 def _width(datatype: str) -> int:

@@ -22,11 +22,14 @@ from msgspec.structs import astuple
 
 from everloop.row_key import KeyRefusedError, row_key
 from everloop.serving.contract import CategoryField, NumberField, ServingContract
-from everloop.serving.rows import Rows
+from everloop.serving.rows import Columns, Rows
+from everloop.serving.typed_tensors import columns_of_body
 
 _PLAIN_KEY = re.compile(r"[A-Za-z_][0-9A-Za-z_.:/-]{0,255}|(?![0-9][eE]-[0-9]+\Z)[0-9][0-9A-Za-z_:/-]{0,255}")
 """Keys that :func:`everloop.row_key.row_key` takes as they are: no sign, no space, no number but one of digits."""
 
+_is_plain_key = _PLAIN_KEY.fullmatch
+_FLOAT64, _OBJECT = np.dtype(np.float64), np.dtype(object)
 _MOST = sys.float_info.max
 _QUOTE = b'"'
 _ENCODER = msgspec.json.Encoder()
@@ -67,6 +70,7 @@ class TypedReader:
         self._numbers = slice(1, 1 + len(numbers))
         self._used = len(categories)
         self._categories = slice(1 + len(numbers), 1 + len(numbers) + len(categories))
+        self._key = contract.key
         self._most, self._check = contract.max_rows, check
         # Where in a row each text stands; those of the model's input come first.
         self._texts = [(1 + i, f) for i, f in enumerate(self._fields) if isinstance(f, CategoryField)]
@@ -76,23 +80,34 @@ class TypedReader:
         self._whole = self._row(names)
         self._partial = self._row(names, whole=False)
         self._optional = [f"f{1 + i}" for i, f in enumerate(self._fields) if self._may_lack(f)]
-        self._documents = {row: msgspec.json.Decoder(_document_of(row)) for row in (self._whole, self._partial)}
+        self._plain_one = self._plain_reader()
+        self._decode, self._decode_partial = (
+            msgspec.json.Decoder(_document_of(row)).decode for row in (self._whole, self._partial)
+        )
         self._lists = {row: _list_of(row) for row in (self._whole, self._partial)}
         self._begins = len(_ENCODER.encode({contract.key: 0})) - len(b"0}")
 
     def of_body(self, body: bytes) -> Rows | None:
         """The rows of ``{"instances": [{…}, …]}``; None where it is anything else, or one of them is not right."""
-        for row, decoder in self._documents.items():
+        try:
             try:
-                found = decoder.decode(body).instances
+                rows = self._decode(body).instances
             except msgspec.ValidationError as error:
-                if row is self._whole and "missing required field" in str(error):
-                    continue
-                return None
-            except (msgspec.MsgspecError, ValueError, RecursionError):
-                return None
-            return self._rows(found, body.count(_QUOTE))
-        return None
+                if "missing required field" not in str(error):
+                    return None
+                rows = self._decode_partial(body).instances
+        except (msgspec.MsgspecError, ValueError, RecursionError):
+            return None
+        quotes = body.count(_QUOTE)
+        if len(rows) == 1 and type(rows[0]) is self._whole:
+            plain = self._plain_one(rows, quotes)
+            if plain is not None:
+                return plain
+        return self._rows(rows, quotes)
+
+    def columns_of_body(self, body: bytes) -> Columns | None:
+        """The columns of a document of the Open Inference Protocol; see :func:`columns_of_body`."""
+        return columns_of_body(body, self._key, self._most)
 
     def of_objects(self, instances: Sequence[object]) -> Rows | None:
         """The rows that were parsed before; None where one of them is not right."""
@@ -112,6 +127,10 @@ class TypedReader:
         if not 0 < len(rows) <= self._most:
             return None
         lacking = self._filled(rows) if type(rows[0]) is self._partial else 0
+        if len(rows) == 1 and (quotes is None or lacking):
+            plain = self._plain_one(rows, None if quotes is None else quotes + 2 * lacking)
+            if plain is not None:
+                return plain
         values = [astuple(row) for row in rows]
         columns = list(zip(*values, strict=True))
         if quotes is not None and quotes != self._quotes(columns, len(rows)) - 2 * lacking:
@@ -132,9 +151,43 @@ class TypedReader:
                 if place < self._used:
                     columns[at] = tuple(text or "" for text in column)
                     texts = list(zip(*columns[self._categories], strict=True))
-        num = np.array([row[self._numbers] for row in values], dtype=np.float64)
-        cat = np.array(texts, dtype=object)
+        num = np.array([row[self._numbers] for row in values], _FLOAT64)
+        cat = np.array(texts, _OBJECT)
         return Rows(keys, num, cat, unseen, [], partial(self._written, rows))
+
+    def _plain_reader(self) -> Callable[[list[Any], int | None], Rows | None]:
+        """Makes what reads a row that is alone, of known texts and with a plain key: most requests are such.
+
+        It gives None for any other. It takes the row, and how many quotes its document has, where that is to be known.
+        """
+        # Of a row whose texts are all among these there is nothing more to look at.
+        texts = [
+            (at, known | {None} if spec.missing == "allow" else known)
+            for (at, spec), known in zip(self._texts, self._known, strict=True)
+        ]
+        numbers, categories, written = self._numbers, self._categories, self._written
+        array, most = np.array, 2 * (2 + 1 + len(self._fields) + len(texts))
+
+        def read(rows: list[Any], quotes: int | None) -> Rows | None:
+            values, missing = astuple(rows[0]), 0
+            for at, known in texts:
+                text = values[at]
+                if text not in known:
+                    return None
+                if text is None:
+                    missing += 1
+            key = values[0]
+            if type(key) is not str or not _is_plain_key(key):
+                return None
+            if quotes is not None and quotes != most - 2 * missing:
+                return None
+            given = values[categories]
+            if missing:
+                given = tuple([text or "" for text in given])
+            num, cat = array((values[numbers],), _FLOAT64), array((given,), _OBJECT)
+            return Rows([key], num, cat, {}, [], partial(written, rows))
+
+        return read
 
     def _quotes(self, columns: list[tuple[Any, ...]], rows: int) -> int:
         """How many quotes a document has that gives each field of such rows once, and has no text with a quote.
@@ -169,7 +222,14 @@ class TypedReader:
                     lacking += 1
         return lacking
 
-    def _written(self, rows: list[Any], others: Sequence[object]) -> tuple[list[bytes], list[bytes]]:
+    def _written(
+        self, rows: list[Any], others: Sequence[object], places: Sequence[int], masked: frozenset[str]
+    ) -> tuple[list[bytes], list[bytes]]:
+        if len(places) < len(rows):
+            rows = [rows[place] for place in places]
+        for name in [f"f{1 + i}" for i, f in enumerate(self._fields) if f.name in masked] if masked else ():
+            for row in rows:
+                setattr(row, name, None)
         begins, lines = self._begins, _ENCODER.encode_lines(rows).splitlines()
         return _ENCODER.encode_lines(others).splitlines(), [line[begins:] for line in lines]
 
@@ -215,7 +275,7 @@ def _keys(rows: list[Any], given: Iterable[Any]) -> list[str] | None:
     """The keys in the lake's form, also in ``rows``; None where one is no key, or comes twice."""
     keys: list[str] = []
     for row, key in zip(rows, given, strict=True):
-        if type(key) is not str or not _PLAIN_KEY.fullmatch(key):
+        if type(key) is not str or not _is_plain_key(key):
             try:
                 row.f0 = key = row_key(key)
             except KeyRefusedError:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import re
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Self
@@ -18,30 +18,38 @@ from everloop.aws.firehose import FirehoseStreams
 from everloop.aws.s3 import S3Reader
 from everloop.aws.signing import Credentials
 from everloop.aws.transport import Service, endpoint_of
-from everloop.emf import MetricValue, emf_line
+from everloop.emf import EmfLines, MetricValue
 from everloop.environment import Settings, require
 from everloop.instants import from_epoch_ms
 from everloop.log_lines import log_line
 from everloop.names import FAULTS, SERVER_ERRORS, UNSEEN, ModelNames
 from everloop.serving.after_answer import AfterAnswer, Deadline, Invocation, follow, registered
+from everloop.serving.answer import Answer
 from everloop.serving.artifact import Artifact, files_below, load_artifact
 from everloop.serving.capture import CAPTURE_FALLBACK, CaptureWriter, RecordFailure, RecordWriter
 from everloop.serving.contract import CategoryField, NumberField
-from everloop.serving.declared import Declared, declared_fallback, declared_features
+from everloop.serving.declared import (
+    WHOLE,
+    Capturing,
+    Declared,
+    declared_capturing,
+    declared_fallback,
+    declared_features,
+)
 from everloop.serving.exceptions import NoChampionError, UnknownRouteError
-from everloop.serving.exchange import HttpRequest
+from everloop.serving.exchange import HttpRequest, whole
 from everloop.serving.response import HttpResponse, http_reply
-from everloop.serving.service import Answer, PredictionService
+from everloop.serving.service import PredictionService
+from everloop.trace_context import traceparent_of
 
 if TYPE_CHECKING:
     from everloop.serving.fallback import Fallback
     from everloop.serving.passed_on import PassingOn
 
 DIMENSION_SETS = (("model",), ("model", "lambda_version"))
+MODELS_FAILURE, NO_FAILURE = MetricValue(SERVER_ERRORS, 1), MetricValue(SERVER_ERRORS, 0)
+FAULT = MetricValue(FAULTS, 1)
 BY_CAUSE = (*DIMENSION_SETS, ("model", "lambda_version", "cause"))
-
-TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
-"""The caller's own trace, as W3C's Trace Context writes it (https://www.w3.org/TR/trace-context/)."""
 
 # Registered while the function initialises: afterwards Lambda takes no extension.
 _EXTENSION = registered(os.environ, "everloop-capture")
@@ -52,7 +60,8 @@ _MAKING = Lock()
 class Environment(Settings):
     """What the stack and the rollout set; ``version`` is None while no model version is bound.
 
-    With an ``endpoint`` and no version, requests are passed on to that endpoint.
+    With an ``endpoint`` and no version, requests are passed on to that endpoint. ``standby`` names the version that
+    answers where this one can't.
     """
 
     artifact_bucket: str
@@ -62,6 +71,7 @@ class Environment(Settings):
     manifest_sha256: str = ""
     calibration: str = ""
     endpoint: str = ""
+    standby: str = ""
 
     @classmethod
     def read(cls, variables: Mapping[str, str]) -> Self:
@@ -79,6 +89,8 @@ class Predictor:
     ----------
     fallback : Fallback, optional
         Answers where the version can't.
+    capturing : Capturing
+        What of the rows the stream gets.
     passing_on : PassingOn, optional
         Answers in place of an artefact of this function's own.
     deadline : Deadline, optional
@@ -95,9 +107,9 @@ class Predictor:
         deadline: Deadline | None = None,
         passing_on: PassingOn | None = None,
         fallback: Fallback | None = None,
+        capturing: Capturing = WHOLE,
     ) -> None:
         self._environment = environment
-        self._base = ModelNames(environment.model).path("")
         self._s3 = s3_client
         self._lambda_version, self._epoch_ms, self._request_id, self._traceparent = "", 0, "", ""
         stream = environment.predictions_stream
@@ -107,7 +119,7 @@ class Predictor:
         else:
             direct = CaptureWriter(firehose_client, stream, has_time=deadline.has_time)
             self._after = writer = AfterAnswer(direct, self._lost, deadline)
-        own = PredictionService(environment.model, self._load, writer, time.perf_counter, declared, fallback)
+        own = PredictionService(environment.model, self._load, writer, time.perf_counter, declared, fallback, capturing)
         self._service: PredictionService | PassingOn = passing_on or own
         self._settle = own.settle
 
@@ -127,55 +139,42 @@ class Predictor:
                 self._after.answered(lambda_request_id, self._epoch_ms)
 
     def _answer(self, event: Mapping[str, Any], lambda_version: str) -> HttpResponse:
-        request, unseen = event["requestContext"], event.get(UNSEEN) is True
-        epoch_ms = self._epoch_ms = int(request["timeEpoch"])
-        request_id = self._request_id = request["requestId"]
+        context, unseen = event["requestContext"], event.get(UNSEEN) is True
+        epoch_ms = self._epoch_ms = int(context["timeEpoch"])
+        request_id = self._request_id = context["requestId"]
         headers = event.get("headers") or {}
-        # A header is whatever a caller likes to send: nothing else of it than this gets into a log.
-        traceparent = headers.get("traceparent", "")
-        self._traceparent = traceparent if traceparent and TRACEPARENT.fullmatch(traceparent) else ""
+        if "traceparent" in headers:
+            self._traceparent = traceparent_of(headers)
         at = from_epoch_ms(epoch_ms)
         try:
-            answer = self._service.answer(
-                self._path(event),
-                HttpRequest(
-                    method=request["http"]["method"],
-                    headers=headers,
-                    body=event.get("body"),
-                    is_base64=bool(event.get("isBase64Encoded")),
-                ),
-                request_id=request_id,
-                at=at,
-                unseen=unseen,
-            )
+            method, in_base64 = context["http"]["method"], bool(event.get("isBase64Encoded"))
+            request = whole(HttpRequest, (method, "", headers, event.get("body"), in_base64))
+            answer = self._service.answer(self._path(event), request, request_id=request_id, at=at, unseen=unseen)
         except Exception:
             # Counted, then raised: the caller gets API Gateway's 500, and the function's own error count rises.
             if not unseen:
-                self._count([MetricValue(SERVER_ERRORS, 1)], epoch_ms, lambda_version)
+                self._count([MODELS_FAILURE], epoch_ms, lambda_version)
             raise
-        if answer.is_faulty:
+        if faulty := answer.is_faulty:
             self._log(answer, request_id, at)
+        status, reply, metrics = answer[:3]
         if unseen:
-            return http_reply(answer.status, answer.reply)
-        counted = [MetricValue(SERVER_ERRORS, int(answer.is_models_failure)), *answer.metrics]
-        if answer.is_faulty:
-            counted.append(MetricValue(FAULTS, 1))
-        self._count(counted, epoch_ms, answer.variant or lambda_version, cause=answer.cause)
-        return http_reply(answer.status, answer.reply)
+            return http_reply(status, reply)
+        # Of what is answered with 200 only what is faulty can be the model's failure.
+        failed = (faulty or status != 200) and answer.is_models_failure
+        counted = [MODELS_FAILURE if failed else NO_FAILURE, *metrics]
+        if faulty:
+            counted.append(FAULT)
+        self._count(counted, epoch_ms, answer.variant or lambda_version, answer.cause)
+        return http_reply(status, reply)
 
     def _path(self, event: Mapping[str, Any]) -> str:
         """The path below the model's data plane: that of the route, or what the greedy one took.
 
         The request's own path may have the name of a stage or of a mapped domain in front.
         """
-        route = str(event.get("routeKey"))
-        path = route.partition(" ")[2]
-        if not path.startswith(self._base):
-            raise UnknownRouteError(
-                f"the route {route!r} is none of {self._environment.model}'s, whose routes begin with {self._base!r};"
-                " deploy the stack again"
-            )
-        return str((event.get("pathParameters") or {}).get("proxy") or path.removeprefix(self._base))
+        given, route = event.get("pathParameters"), _below(event.get("routeKey"), self._environment.model)
+        return str(given.get("proxy") or route) if given else route
 
     def _load(self) -> Artifact:
         environment = self._environment
@@ -223,35 +222,51 @@ class Predictor:
     def _lost(self, failures: list[RecordFailure], epoch_ms: int) -> None:
         """The rows that the stream did not take after the answer."""
         self._log_lost(failures, from_epoch_ms(epoch_ms))
-        counted = [MetricValue("CaptureFallback", len(failures)), MetricValue(FAULTS, 1)]
+        counted = [MetricValue("CaptureFallback", len(failures)), FAULT]
         self._count(counted, epoch_ms, self._lambda_version)
 
     def _log_lost(self, failures: Sequence[RecordFailure], at: datetime) -> None:
         for failure in failures:
             _error(CAPTURE_FALLBACK, {"reason": failure.reason, "record": failure.record}, at)
 
-    def _count(
-        self, metrics: list[MetricValue], epoch_ms: int, lambda_version: str, *, cause: str | None = None
-    ) -> None:
-        dimensions = {"model": self._environment.model, "lambda_version": lambda_version}
-        if cause is not None:
-            dimensions |= {"cause": cause}
-        # What is in no set of dimensions is a property: found in the log, and counted as no metric.
-        dimensions |= {"request_id": self._request_id, "trace_id": os.environ.get("_X_AMZN_TRACE_ID", "")}
-        if self._traceparent:
-            dimensions["traceparent"] = self._traceparent
-        line = emf_line(
-            metrics,
-            dimensions=dimensions,
-            dimension_sets=DIMENSION_SETS,
-            epoch_ms=epoch_ms,
-            apart=(([MetricValue("ClientErrors", 1)], BY_CAUSE),) if cause is not None else (),
+    def _count(self, metrics: list[MetricValue], epoch_ms: int, lambda_version: str, cause: str | None = None) -> None:
+        texts = [self._request_id, os.environ.get("_X_AMZN_TRACE_ID", "")]
+        if traced := bool(self._traceparent):
+            texts.append(self._traceparent)
+        lines = _lines(self._environment.model, lambda_version, cause, traced)
+        _print(lines.line(metrics, texts, epoch_ms))
+
+
+@lru_cache(maxsize=64)
+def _lines(model: str, lambda_version: str, cause: str | None, traced: bool) -> EmfLines:
+    """The lines of requests that are counted alike."""
+    constants = {"model": model, "lambda_version": lambda_version, **({} if cause is None else {"cause": cause})}
+    return EmfLines(
+        constants,
+        ("request_id", "trace_id", *(("traceparent",) if traced else ())),
+        dimension_sets=DIMENSION_SETS,
+        apart=() if cause is None else (((MetricValue("ClientErrors", 1),), BY_CAUSE),),
+    )
+
+
+@lru_cache(maxsize=64)
+def _below(route: object, model: str) -> str:
+    """The path of a route below the model's data plane."""
+    path, base = str(route).partition(" ")[2], ModelNames(model).path("")
+    if not path.startswith(base):
+        raise UnknownRouteError(
+            f"the route {route!r} is none of {model}'s, whose routes begin with {base!r}; deploy the stack again"
         )
-        print(line)
+    return path.removeprefix(base)
+
+
+def _print(line: str) -> None:
+    """Log a line by one write: ``print`` makes two, of which Lambda's runtime passes on each by itself."""
+    sys.stdout.write(f"{line}\n")
 
 
 def _error(message: str, facts: dict[str, object], at: datetime) -> None:
-    print(log_line("ERROR", "predict", message, facts, at))
+    _print(log_line("ERROR", "predict", message, facts, at))
 
 
 def predictor() -> Predictor:
@@ -290,6 +305,7 @@ def _made() -> Predictor:
         deadline=deadline,
         passing_on=passing_on,
         fallback=fallback_of(environment, document, s3_client),
+        capturing=declared_capturing(document),
     )
 
 
@@ -299,11 +315,16 @@ def fallback_of(environment: Environment, document: Declared, s3_client: Any) ->
     if declared is None or environment.version is None:
         return None
     # Only a model that declares one needs it.
-    from everloop.serving.fallback import Fallback, Source
+    from everloop.serving.fallback import Fallback, Previous, Source
+    from everloop.serving.standby import Standby
 
     read = files_below(s3_client, environment.artifact_bucket, environment.artifact_prefix)
-    source = Source(read, environment.manifest_sha256)
-    return Fallback(environment.model, declared, document, version=environment.version, source=source)
+    source, previous = Source(read, environment.manifest_sha256), None
+    standby = Standby.from_text(environment.standby)
+    if standby is not None:
+        previous = Previous(standby, files_below(s3_client, environment.artifact_bucket, standby.prefix))
+    version = environment.version
+    return Fallback(environment.model, declared, document, version=version, source=source, previous=previous)
 
 
 def handle(event: Mapping[str, Any], context: Any) -> HttpResponse:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Protocol
 
 from everloop.seams import Seam
@@ -34,7 +35,7 @@ class ServedModel:
     version: int
     parser: RequestParser
 
-    @property
+    @cached_property
     def contract(self) -> ServingContract:
         """The version's contract."""
         return self.parser.contract
@@ -119,6 +120,7 @@ NATIVE = "predictions"
 """Answers for the paths that no protocol has."""
 
 
+@lru_cache(maxsize=64)
 def protocol_at(path: str) -> tuple[str, str]:
     """The name of the protocol that a path below the model's data plane belongs to, and the rest of the path.
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import NotRequired, TypedDict
+from typing import NamedTuple, NotRequired, TypedDict
 
 from everloop.serving.exceptions import RequestError
 from everloop.serving.exchange import JSON, HttpRequest, Reply, json_reply
@@ -47,8 +46,7 @@ class PredictionsDocument(TypedDict):
     predictions: list[Prediction]
 
 
-@dataclass(frozen=True)
-class Instances:
+class Instances(NamedTuple):
     """Rows as objects, predictions as objects."""
 
     instances: list[object] | Rows
@@ -56,11 +54,11 @@ class Instances:
 
     def answer(self, scores: Scores, *, request_id: str) -> Reply:
         """A :class:`PredictionsDocument`: model, version, calibration, and one entry a row."""
-        contract = self.served.contract
-        return self.served.reply(
+        served, contract = self.served, self.served.contract
+        return served.reply(
             {
                 "model": contract.model,
-                "version": self.served.version,
+                "version": served.version,
                 **about_scores(scores),
                 "predictions": output_rows(contract, scores, request_id),
             }
@@ -80,7 +78,8 @@ class Predictions:
                 "unknown_path",
                 f"nothing is at {shortened(request.path, LONGEST_NAME)!r}; the model's paths begin with: {known}",
             )
-        refuse_method(request, "POST")
+        if request.method != "POST":
+            refuse_method(request, "POST")
         return True
 
     def question(self, request: HttpRequest, body: bytes, served: ServedModel) -> Instances:

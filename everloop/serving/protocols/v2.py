@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -25,19 +25,25 @@ from everloop.serving.protocols import DataPlaneProtocol, ServedModel, refuse_me
 from everloop.serving.request import LONGEST_NAME, kind_of, parse_json
 from everloop.serving.response import PROBABILITIES, about_scores, outputs
 from everloop.serving.scores import Scores
-from everloop.serving.tensors import BYTES, datatype_for, datatype_of, from_bytes, from_json, rows_of, to_bytes
+from everloop.serving.tensors import (
+    BYTES,
+    LONGEST_GIVEN,
+    NARROW,
+    datatype_for,
+    datatype_of,
+    from_bytes,
+    from_json,
+    rows_of,
+    to_bytes,
+)
 from everloop.shown import shortened, shown
 
 OCTETS = "application/octet-stream"
 JSON_LENGTH = "inference-header-content-length"
 """The header that says how many bytes of a body are JSON; those of the tensors follow."""
 
-_LONGEST_GIVEN = 256
-"""Characters of a name or an id that a caller gives."""
 
-
-@dataclass(frozen=True)
-class Wanted:
+class Wanted(NamedTuple):
     """The outputs that a request names, or None for all of them; and which are wanted as bytes."""
 
     names: tuple[str, ...] | None
@@ -45,8 +51,10 @@ class Wanted:
     others_in_bytes: bool
 
 
-@dataclass(frozen=True)
-class Tensors:
+_EVERYTHING = Wanted(None, {}, others_in_bytes=False)
+
+
+class Tensors(NamedTuple):
     """A request for inference."""
 
     instances: list[object]
@@ -64,7 +72,7 @@ class Tensors:
             tensor: dict[str, object] = {"name": name, "shape": [len(values)], "datatype": datatype_for(values)}
             if name == PROBABILITIES:
                 tensor["shape"] = [len(values), len(contract.classes)]
-                values = [chance for row in values for chance in row.values()]  # type: ignore[attr-defined]  # by class
+                values = [chance for row in values for chance in row.values()]
                 tensor["datatype"] = "FP64"
                 # Names in the order of the second axis.
                 tensor["parameters"] = {"classes": json.dumps(contract.classes, ensure_ascii=False)}
@@ -96,11 +104,10 @@ class OpenInference:
 
     def predicts(self, request: HttpRequest, model: str) -> bool:
         """Only ``infer`` does."""
-        parts = request.path.split("/") if request.path else []
-        if parts in ([], ["health", "live"], ["health", "ready"]):
+        if request.path in ("", "health/live", "health/ready"):
             refuse_method(request, "GET")
             return False
-        named, _version, action = _parts_of_model(parts)
+        named, _version, action = _parts_of_model(request.path)
         if named is None or action not in ("", "ready", "infer"):
             path = shortened(request.path, LONGEST_NAME)
             raise RequestError("unknown_path", f"nothing is at 'v2/{path}'; the model is at 'v2/models/{model}'")
@@ -114,6 +121,9 @@ class OpenInference:
     def question(self, request: HttpRequest, body: bytes, served: ServedModel) -> Tensors:
         """The tensors of ``inputs``, row by row."""
         _require_version(request, served)
+        read = None if JSON_LENGTH in request.headers else served.parser.columns_of_body(body)
+        if read is not None:
+            return Tensors(_instances(read[0]), served, _EVERYTHING, read[1])
         document, data = _divided(request, body)
         inputs = _list_of_objects(document, "inputs")
         if not inputs:
@@ -132,7 +142,7 @@ class OpenInference:
                     f"the tensor {name!r} has {count} rows, and {next(iter(columns))!r} has {rows}",
                     field=name,
                 )
-            if name == served.contract.key and tensor.get("datatype") in ("FP16", "FP32"):
+            if name == served.contract.key and tensor.get("datatype") in NARROW:
                 raise RequestError(
                     "wrong_type",
                     f"the key {name!r} comes as {tensor['datatype']}, which holds few whole numbers exactly;"
@@ -141,8 +151,7 @@ class OpenInference:
                 )
             columns[name] = _values(tensor, name, count, data)
         data.require_end()
-        instances: list[object] = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
-        return Tensors(instances, served, _wanted(document, served.contract), _id_of(document))
+        return Tensors(_instances(columns), served, _wanted(document, served.contract), _id_of(document))
 
     def page(self, request: HttpRequest, load: Callable[[], ServedModel]) -> Reply:
         """Whether server or model is live or ready, and what they are."""
@@ -154,7 +163,7 @@ class OpenInference:
         if request.path == "health/ready":
             return json_reply({"ready": True})
         _require_version(request, served)
-        _, _, action = _parts_of_model(request.path.split("/"))
+        _, _, action = _parts_of_model(request.path)
         contract = served.contract
         if action == "ready":
             return json_reply({"name": contract.model, "ready": True})
@@ -209,6 +218,11 @@ class _Data:
             raise RequestError(
                 "wrong_shape", f"{len(self._data) - self._at} bytes follow the last tensor that has binary_data_size"
             )
+
+
+def _instances(columns: Mapping[str, list[object]]) -> list[object]:
+    """The rows that columns have."""
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
 def _divided(request: HttpRequest, body: bytes) -> tuple[dict[str, Any], _Data]:
@@ -283,23 +297,25 @@ def _list_of_objects(document: dict[str, Any], name: str) -> list[dict[str, Any]
 
 def _name_of(tensor: dict[str, Any], where: str) -> str:
     name = tensor.get("name")
-    if not isinstance(name, str) or not 0 < len(name) <= _LONGEST_GIVEN:
+    if not isinstance(name, str) or not 0 < len(name) <= LONGEST_GIVEN:
         raise RequestError(
-            "wrong_type", f"{where!r} has a tensor whose name is {shown(name)}; send a string of 1 to {_LONGEST_GIVEN}"
+            "wrong_type", f"{where!r} has a tensor whose name is {shown(name)}; send a string of 1 to {LONGEST_GIVEN}"
         )
     return name
 
 
 def _id_of(document: dict[str, Any]) -> str | None:
     found = document.get("id")
-    if found is not None and (not isinstance(found, str) or len(found) > _LONGEST_GIVEN):
-        message = f"'id' is {shown(found)}; send a string of {_LONGEST_GIVEN} characters or fewer"
+    if found is not None and (not isinstance(found, str) or len(found) > LONGEST_GIVEN):
+        message = f"'id' is {shown(found)}; send a string of {LONGEST_GIVEN} characters or fewer"
         raise RequestError("wrong_type", message, field="id")
     return found
 
 
-def _parts_of_model(parts: list[str]) -> tuple[str | None, str | None, str]:
+@lru_cache(maxsize=64)
+def _parts_of_model(path: str) -> tuple[str | None, str | None, str]:
     """Model, version and action of ``models/<model>[/versions/<version>][/<action>]``; no model where it is none."""
+    parts = path.split("/")
     if parts[0] != "models" or len(parts) < 2:
         return None, None, ""
     model, rest = parts[1], parts[2:]
@@ -310,7 +326,7 @@ def _parts_of_model(parts: list[str]) -> tuple[str | None, str | None, str]:
 
 
 def _require_version(request: HttpRequest, served: ServedModel) -> None:
-    _, version, _ = _parts_of_model(request.path.split("/"))
+    _, version, _ = _parts_of_model(request.path)
     if version is not None and version != str(served.version):
         raise RequestError(
             "unknown_version",
