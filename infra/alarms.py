@@ -98,7 +98,7 @@ def _alarms(names: ModelNames, state_machine_arn: str, probes: str | None, dead_
             " registered one, and does not serve), UnusableScores (no finite score for rows that the contract allows),"
             " FallbackAnswers (the fallback answered in the model's place), CaptureFallback (rows that could not be"
             " captured are in the log), LabelsNotStored (to be sent again), DrillFailed (a"
-            " rollback that was tried did not work), DeploymentDiffers (everloop status tells from what).",
+            " rollback that was tried did not work), DeploymentDiffers (everloop status tells what, and who did it).",
             METRIC_NAMESPACE,
             FAULTS,
             model,

@@ -12,7 +12,7 @@ from everloop.infra.exceptions import SynthesisError
 from everloop.infra.model_stack import ModelStack
 from everloop.infra.platform_stack import PlatformStack
 from everloop.infra.regions import deployable_regions, regions_of, why_not, why_not_of
-from everloop.infra.settings import Settings, read_models
+from everloop.infra.settings import AUTHORIZERS, Settings, read_models, why_not_so_many
 from everloop.model_file import ModelDeclaration
 from everloop.names import PLATFORM_STACK, ModelNames
 
@@ -51,15 +51,17 @@ def new_app(
 def settings_of(app: App, project: Path, *, region: str | None = None) -> Settings:
     """The settings that the context of a project's app asks for.
 
-    They are ``everloop:models_dir``, ``everloop:architecture`` and ``everloop:audit_lock``. The region is what the
-    CDK's command line found in the environment.
+    They are ``everloop:models_dir``, ``everloop:architecture``, ``everloop:audit_lock`` and ``everloop:authorizers``.
+    The region is what the CDK's command line found in the environment.
     """
+    authorizers = app.node.try_get_context("everloop:authorizers")
     return Settings.of(
         project,
         models=app.node.try_get_context("everloop:models_dir") or "models",
         architecture=app.node.try_get_context("everloop:architecture") or "x86_64",
         region=region,
         audit_lock=app.node.try_get_context("everloop:audit_lock") or "governance",
+        authorizers=AUTHORIZERS if authorizers is None else authorizers,
     )
 
 
@@ -71,7 +73,8 @@ def add_stacks(app: App, settings: Settings) -> None:
     Raises
     ------
     SynthesisError
-        For mistakes in declarations, for assets that can't be built, and for a region that lacks what is needed.
+        For mistakes in declarations, for assets that can't be built, for a region that lacks what is needed, and for
+        more models that take tokens than the API can have authorizers.
     """
     refused = why_not(settings.region) if settings.region else None
     if refused:
@@ -80,6 +83,9 @@ def add_stacks(app: App, settings: Settings) -> None:
     elsewhere = [reason for m in models if (reason := why_not_of(m.declaration, settings.region))]
     if elsewhere:
         raise SynthesisError("\n".join(elsewhere))
+    too_many = why_not_so_many([model.declaration for model in models], settings.authorizers)
+    if too_many:
+        raise SynthesisError(too_many)
     platform = PlatformStack(
         app,
         PLATFORM_STACK,

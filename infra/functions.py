@@ -19,8 +19,8 @@ from everloop.infra.grants import Grant, give
 from everloop.infra.packaging.compiled import caches_of
 from everloop.infra.packaging.files import digest, write_folder
 from everloop.infra.packaging.function_code import SHARED, function_code
-from everloop.infra.packaging.imports import LocalModules
-from everloop.infra.packaging.layers import Layer, build_layer, folder_bytes
+from everloop.infra.packaging.imports import modules_of
+from everloop.infra.packaging.layers import Layer, build_layer
 from everloop.infra.packaging.requirements import Target
 from everloop.infra.packaging.sizes import check_unzipped_size
 from everloop.infra.permissions import ModelPermissions
@@ -70,7 +70,7 @@ class ModelFunctions(Construct):
         self._dead_letters = dead_letters
         self._layers: dict[str, lambda_.ILayerVersion] = {}
         facts = functions_of(model.declaration)
-        root, modules = PACKAGE.parent, LocalModules(PACKAGE.parent, SHARED)
+        root, modules = PACKAGE.parent, modules_of(PACKAGE.parent, SHARED)
         sources = [
             function_code(settings.functions / name, root=root, declaration=model.document, modules=modules)
             for name in facts
@@ -145,8 +145,9 @@ class ModelFunctions(Construct):
     def _code(self, part: Construct, name: str, built: Layer | None) -> lambda_.Code:
         contents = self._sources[name]
         with tempfile.TemporaryDirectory() as scratch:
-            place = write_folder({**contents, **self._caches[name]}, Path(scratch))
-            parts = {"code": folder_bytes(place), "layer": built.unzipped_bytes if built else 0}
+            whole = {**contents, **self._caches[name]}
+            place = write_folder(whole, Path(scratch))
+            parts = {"code": sum(map(len, whole.values())), "layer": built.unzipped_bytes if built else 0}
             check_unzipped_size(self._names.function(name), parts)
             code = lambda_.Code.from_asset(
                 str(place), asset_hash=digest(contents), asset_hash_type=AssetHashType.CUSTOM

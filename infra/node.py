@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import MutableMapping
+from functools import cache
 from pathlib import Path
 
 from everloop.infra.exceptions import NodeMissingError
@@ -72,6 +73,7 @@ def use_node(environment: MutableMapping[str, str] = os.environ, *, cache: Path 
     return chosen
 
 
+@cache
 def _binary_behind(chosen: str) -> str:
     """The binary itself: what version managers put on the PATH looks below the home directory for it."""
     asked = subprocess.run([chosen, "-p", "process.execPath"], capture_output=True, text=True, check=False)

@@ -229,8 +229,22 @@ class ModelPermissions:
         """Hold what is deployed against the registry: aliases, registered files, and an endpoint, declared or not."""
         return [
             Grant(("lambda:ListAliases",), (self.predict_arn,)),
+            Grant(
+                ("cloudtrail:LookupEvents",),
+                ("*",),
+                "CloudTrail has no resource-level permissions for looking events up.",
+            ),
+            Grant(
+                ("lambda:ListFunctions", "sagemaker:ListEndpoints"),
+                ("*",),
+                "Lambda and SageMaker have no resource-level permissions for listing.",
+            ),
+            Grant(
+                ("sagemaker:DescribeEndpoint", "sagemaker:DescribeEndpointConfig", "sagemaker:DescribeModel"),
+                tuple(self.arn("sagemaker", f"{kind}/*") for kind in ("endpoint", "endpoint-config", "model")),
+                "An endpoint that was made by hand, and serves the model's files, has any name; it is read alone.",
+            ),
             self.artifact_objects(("s3:GetObject",)),
-            *([] if self.endpoint_role_arn else [Grant(("sagemaker:DescribeEndpoint",), (self.endpoint_arn,))]),
         ]
 
     def _archive_manifests(self) -> list[Grant]:

@@ -16,6 +16,8 @@ from everloop.names import ALIAS, ModelNames
 
 ALIAS_LOGICAL_ID = "PredictAliasLive"
 
+_AUTHORIZATION = {"iam": "AWS_IAM", "jwt": "JWT", "none": "NONE"}
+
 
 @dataclass(frozen=True)
 class _Integrated:
@@ -61,11 +63,29 @@ class Serving(Construct):
         )
         alias.override_logical_id(ALIAS_LOGICAL_ID)
         names = ModelNames(declaration.model)
+        self._authorizer = self._tokens()
         predictions = self._function("Predictions", alias.ref)
         self.predictions_url = self._route(predictions, "POST", names.path("predictions"))
         # The alias's integration takes both routes: an API has 300 integrations and no more.
         self._route(predictions, "ANY", names.path("{proxy+}"), construct_id="Protocols")
         self.labels_url = self._route(self._function("Labels", labels.function_arn), "POST", names.path("labels"))
+
+    def _tokens(self) -> apigateway.CfnAuthorizer | None:
+        """What looks at callers' tokens, where the declaration asks for them."""
+        jwt = self._declaration.serving.jwt
+        if jwt is None:
+            return None
+        return apigateway.CfnAuthorizer(
+            self,
+            "Authorizer",
+            api_id=self._platform.api_id,
+            authorizer_type="JWT",
+            name=f"{ModelNames(self._declaration.model).prefix}callers",
+            identity_source=["$request.header.Authorization"],
+            jwt_configuration=apigateway.CfnAuthorizer.JWTConfigurationProperty(
+                issuer=jwt.issuer, audience=jwt.audience
+            ),
+        )
 
     def _function(self, construct_id: str, function_arn: str) -> _Integrated:
         part = Construct(self, construct_id)
@@ -82,16 +102,19 @@ class Serving(Construct):
 
     def _route(self, function: _Integrated, method: str, path: str, *, construct_id: str = "") -> str:
         part = Construct(self, construct_id) if construct_id else function.part
-        signed = self._declaration.serving.authorization == "iam"
+        serving = self._declaration.serving
+        jwt = serving.jwt
         route = apigateway.CfnRoute(
             part,
             "Route",
             api_id=self._platform.api_id,
             route_key=f"{method} {path}",
-            authorization_type="AWS_IAM" if signed else "NONE",
+            authorization_type=_AUTHORIZATION[serving.authorization],
+            authorizer_id=None if self._authorizer is None else self._authorizer.ref,
+            authorization_scopes=(jwt.scopes or None) if jwt is not None else None,
             target=f"integrations/{function.integration}",
         )
-        if not signed:
+        if serving.authorization == "none":
             acknowledge(
                 route,
                 "AwsSolutions-APIG4",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
@@ -23,6 +24,10 @@ AuditLock = Literal["governance", "compliance"]
 AUDIT_LOCKS: tuple[AuditLock, ...] = get_args(AuditLock)
 """Who can delete a locked audit record before its time: with ``governance`` an administrator who first takes the
 bucket's policy away, with ``compliance`` nobody, the account's root included."""
+
+AUTHORIZERS = 10
+"""How many authorizers an HTTP API has until AWS raises it
+(https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html)."""
 
 PYTHON_VERSION = "3.13"
 """The Lambda runtime's Python. Wheels and compiled caches are chosen for it."""
@@ -46,6 +51,9 @@ class Settings:
         Where it is to be deployed, where that is known; the templates are the same for all.
     audit_lock : str
         How audit records are locked: ``governance`` or ``compliance``.
+    authorizers : int
+        How many authorizers the platform's API may have. Each model that takes tokens has one of its own, so that a
+        model more changes no other's stack.
     """
 
     models: Path
@@ -54,6 +62,7 @@ class Settings:
     architecture: str = "x86_64"
     region: str | None = None
     audit_lock: AuditLock = "governance"
+    authorizers: int = AUTHORIZERS
 
     @classmethod
     def of(
@@ -64,14 +73,21 @@ class Settings:
         architecture: str = "x86_64",
         region: str | None = None,
         audit_lock: str = "governance",
+        authorizers: str | int = AUTHORIZERS,
     ) -> Settings:
         """The settings of the project in a folder; ``models`` is relative to it, or absolute.
 
         Raises
         ------
         SynthesisError
-            For an architecture that Lambda does not have, a lock that S3 does not have, or a folder that is not there.
+            For an architecture that Lambda does not have, a lock that S3 does not have, authorizers that are no number,
+            or a folder that is not there.
         """
+        if not (text := str(authorizers)).isascii() or not text.isdecimal():
+            raise SynthesisError(
+                f"context everloop:authorizers: {authorizers!r} is not how many authorizers AWS allows your API: a"
+                f" whole number, {AUTHORIZERS} unless AWS Support raised it"
+            )
         lock = next((known for known in AUDIT_LOCKS if known == audit_lock), None)
         if lock is None:
             raise SynthesisError(f"context everloop:audit_lock: {audit_lock!r} is not one of {', '.join(AUDIT_LOCKS)}")
@@ -88,6 +104,7 @@ class Settings:
             architecture=architecture,
             region=region,
             audit_lock=lock,
+            authorizers=int(text),
         )
 
 
@@ -131,3 +148,15 @@ def read_models(folder: Path) -> list[DeclaredModel]:
     if refusals:
         raise SynthesisError("\n".join(refusals))
     return models
+
+
+def why_not_so_many(models: Sequence[ModelDeclaration], allowed: int) -> str | None:
+    """Why the API can't have an authorizer for each model that takes tokens; None where it can."""
+    named = [model.model for model in models if model.serving.authorization == "jwt"]
+    if len(named) <= allowed:
+        return None
+    return (
+        f"{len(named)} models have serving.authorization: jwt ({', '.join(named)}), and an HTTP API has {allowed}"
+        " authorizers, one for each of them: declare iam for some, or have AWS Support raise the quota 'Authorizers per"
+        f" API' of your API and synthesize with the context everloop:authorizers={len(named)}"
+    )

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from everloop.infra.exceptions import PackagingError
 from everloop.infra.packaging.seam_modules import loaded_modules
+from everloop.infra.packaging.statements import inner_statements
 
 
 def imported_names(source: str, *, file: str = "<source>", package: str = "") -> set[str]:
@@ -42,12 +43,12 @@ def _imported(tree: ast.Module, package: str) -> set[str]:
 class LocalModules:
     """Finds the files of ``package`` (a folder of ``root``) that others import.
 
-    Each file is read once, and each name looked for once: use one for what is made at one time, while no file changes.
+    Each name is looked for once, and a file read again only if it changed: use one while no file comes or goes.
     """
 
     def __init__(self, root: Path, package: str) -> None:
         self._root, self._package = root, package
-        self._imported: dict[tuple[Path, str], frozenset[Path]] = {}
+        self._imported: dict[tuple[Path, str, int, int], frozenset[Path]] = {}
         self._files: dict[str, list[Path]] = {}
 
     def of(self, entries: Iterable[Path]) -> list[Path]:
@@ -75,17 +76,25 @@ class LocalModules:
         return sorted(found)
 
     def _imported_by(self, path: Path, parent: str) -> frozenset[Path]:
-        if (path, parent) not in self._imported:
+        now = path.stat()
+        known = (path, parent, now.st_mtime_ns, now.st_size)
+        if known not in self._imported:
             names = _names_in(path.read_text(encoding="utf-8"), str(path), parent, self._root)
             ours = sorted(name for name in names if name.split(".")[0] == self._package)
             files = (file for name in ours for file in self._files_of(name, importer=path))
-            self._imported[path, parent] = frozenset(files)
-        return self._imported[path, parent]
+            self._imported[known] = frozenset(files)
+        return self._imported[known]
 
     def _files_of(self, name: str, *, importer: Path) -> list[Path]:
         if name not in self._files:
             self._files[name] = _files_of(name, self._root, importer=importer)
         return self._files[name]
+
+
+@cache
+def modules_of(root: Path, package: str) -> LocalModules:
+    """The one of an installed package: none of its files comes or goes while a process runs."""
+    return LocalModules(root, package)
 
 
 def local_modules(entries: Iterable[Path], *, root: Path, package: str) -> list[Path]:
@@ -108,7 +117,7 @@ def _running(tree: ast.AST) -> Iterable[ast.AST]:
         if isinstance(node, ast.If) and _is_type_checking(node.test):
             waiting.extend(node.orelse)
         else:
-            waiting.extend(ast.iter_child_nodes(node))
+            waiting.extend(inner_statements(node))
 
 
 def _is_type_checking(test: ast.expr) -> bool:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
+import os
 import shutil
 import tempfile
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,35 +78,46 @@ def build_layer(requirements: Path, constraints: Path, target: Target, cache: Pa
     if not wanted:
         return None
     identity = layer_identity(wanted, pins, target)
-    kept = cache / (identity if interpreter(target.python) else f"{identity}-sources")
-    if not (kept / "layer.json").is_file():
+    kept, other = cache / identity, cache / f"{identity}-sources"
+    if interpreter(target.python) is None:
+        kept, other = other, kept
+    if not _is_whole(kept):
         cache.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=cache, prefix="building-") as scratch:
-            _build(wanted, pins, target, Path(scratch))
-            _keep(Path(scratch) / "result", kept)
+        with _alone_in(cache), tempfile.TemporaryDirectory(dir=cache, prefix="building-") as scratch:
+            if not _is_whole(kept):
+                _build(wanted, pins, target, Path(scratch), other)
+                shutil.rmtree(kept, ignore_errors=True)
+                (Path(scratch) / "result").rename(kept)
     facts = json.loads((kept / "layer.json").read_text(encoding="utf-8"))
     return Layer(kept / "layer.zip", identity, facts["content"], facts["unzipped_bytes"])
 
 
-def _keep(made: Path, kept: Path) -> None:
-    """Put what was made where it is kept; another process may have been faster, with the same."""
-    if (kept / "layer.json").is_file():
-        return
-    shutil.rmtree(kept, ignore_errors=True)
+def _is_whole(kept: Path) -> bool:
+    return (kept / "layer.json").is_file()
+
+
+@contextmanager
+def _alone_in(cache: Path) -> Iterator[None]:
+    """Wait while another process builds a layer in ``cache``: it may be the same one, and takes all cores."""
+    folder = os.open(cache, os.O_RDONLY)
     try:
-        made.rename(kept)
-    except OSError:
-        if not (kept / "layer.json").is_file():
-            raise
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
 
 
-def _build(wanted: list[Line], pins: list[Line], target: Target, scratch: Path) -> None:
-    requirements, constraints = scratch / "requirements.txt", scratch / "constraints.txt"
-    requirements.write_text("\n".join(_direct(wanted, target)) + "\n", encoding="utf-8")
-    constraints.write_text("\n".join(plain_pins(pins, target)) + "\n", encoding="utf-8")
+def _build(wanted: list[Line], pins: list[Line], target: Target, scratch: Path, other: Path) -> None:
+    """Build it in ``scratch``, from ``other`` where that is kept: the same packages, compiled or not."""
     content = scratch / "content"
     packages = content / "python"
-    install_wheels(requirements, constraints, target, packages)
+    if _is_whole(other):
+        _unpack(other / "layer.zip", content)
+    else:
+        requirements, constraints = scratch / "requirements.txt", scratch / "constraints.txt"
+        requirements.write_text("\n".join(_direct(wanted, target)) + "\n", encoding="utf-8")
+        constraints.write_text("\n".join(plain_pins(pins, target)) + "\n", encoding="utf-8")
+        install_wheels(requirements, constraints, target, packages)
     installed = _installed(packages)
     _strip(packages)
     lock = "\n".join(lock_lines(installed, pins)) + "\n"
@@ -113,6 +129,14 @@ def _build(wanted: list[Line], pins: list[Line], target: Target, scratch: Path) 
     write_zip(content, result / "layer.zip")
     facts = {"content": identical, "unzipped_bytes": folder_bytes(content), "packages": installed}
     (result / "layer.json").write_text(json.dumps(facts, indent=1, sort_keys=True), encoding="utf-8")
+
+
+def _unpack(archive: Path, folder: Path) -> None:
+    """What was installed for a layer: its files, and which of them may be executed."""
+    with zipfile.ZipFile(archive) as packed:
+        for entry in packed.infolist():
+            packed.extract(entry, folder)
+            (folder / entry.filename).chmod(entry.external_attr >> 16)
 
 
 def folder_bytes(folder: Path) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -63,6 +64,12 @@ class Line:
         return marker is None or marker.evaluate(target.markers)
 
 
+@cache
+def _requirement(text: str) -> Requirement:
+    """What a line says: the constraints are read for each function."""
+    return Requirement(text)
+
+
 def read_lines(path: Path) -> list[Line]:
     """The requirements of a file, in its order.
 
@@ -80,7 +87,7 @@ def read_lines(path: Path) -> list[Line]:
         if not text or text.startswith("#"):
             continue
         try:
-            lines.append(Line(Requirement(text), text))
+            lines.append(Line(_requirement(text), text))
         except InvalidRequirement as error:
             raise PackagingError(f"{path}:{number}: {text!r} is not a requirement: {error}") from error
     return lines

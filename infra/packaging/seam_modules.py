@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 
 from everloop.infra.exceptions import PackagingError
+from everloop.infra.packaging.statements import statements
 
 SEAM = "Seam"
 ONLY_NAMES = frozenset({"names", "registered"})
@@ -45,7 +46,7 @@ def loaded_modules(tree: ast.Module, *, file: str, package: str, root: Path) -> 
 
 def _imported_from(tree: ast.Module) -> dict[str, tuple[str, str]]:
     """The package and the name there of each imported name, by what it is called here."""
-    nodes = (node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module and not node.level)
+    nodes = (node for node in statements(tree) if isinstance(node, ast.ImportFrom) and node.module and not node.level)
     return {alias.asname or alias.name: (str(node.module), alias.name) for node in nodes for alias in node.names}
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from everloop.infra.exceptions import PackagingError
 from everloop.infra.packaging.files import read_folder, write_folder
-from everloop.infra.packaging.imports import local_modules
+from everloop.infra.packaging.imports import LocalModules, modules_of
 from everloop.infra.packaging.own_packages import with_own_packages
 from everloop.infra.settings import PACKAGE, DeclaredModel
 from everloop.model_file import ModelFileError, read_model_file
@@ -58,7 +58,8 @@ def training_source(model: Path, declaration: bytes, *, root: Path = PACKAGE.par
     entries = [training / ENTRY_FOLDER / n for n in entry if n.endswith(".py")]
     entries += [training / n for n in package]
     entries += [model / n for n in user if n.endswith(".py")]
-    shared = local_modules(entries, root=root, package="everloop")
+    modules = modules_of(root, "everloop") if root == PACKAGE.parent else LocalModules(root, "everloop")
+    shared = modules.of(entries)
     return {
         **entry,
         REQUIREMENTS: with_own_packages(own[REQUIREMENTS], user.get(REQUIREMENTS), model / REQUIREMENTS),

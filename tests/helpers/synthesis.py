@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +57,7 @@ SCRIPT = "def train(features, target, *, seed, parameters):\n    raise NotImplem
 
 def write_model(models: Path, document: Mapping[str, Any]) -> Path:
     """Write a model's folder below ``models``."""
-    folder = models / document["model"]
+    folder = models / str(document["model"])
     folder.mkdir(parents=True)
     (folder / "model.yaml").write_text(as_yaml(dict(document)), encoding="utf-8")
     (folder / "train.py").write_text(SCRIPT, encoding="utf-8")
@@ -64,9 +67,38 @@ def write_model(models: Path, document: Mapping[str, Any]) -> Path:
 def synthesize_models(models: Path, output: Path) -> Path:
     """Synthesize this project's app with the declarations in ``models``; the assembly's folder, below ``output``.
 
-    In this process, which starts the CDK once: a process of its own, as ``app.py``, takes four times as long.
+    In this process, which starts the CDK once: a process of its own, as ``app.py``, takes four times as long. What a
+    deployment archives, it finds where an assembly of before has it: the layers are the same in all of them.
     """
-    return synthesize(Settings.of(ROOT, models=str(models)), Path(tempfile.mkdtemp(dir=output)) / "assembly").folder
+    folder = synthesize(Settings.of(ROOT, models=str(models)), Path(tempfile.mkdtemp(dir=output)) / "assembly").folder
+    (folder / ".cache").symlink_to(_archives())
+    return folder
+
+
+def with_one_model(assembly: Path, model: str, folder: Path) -> Path:
+    """An assembly like another one, in which a model's stack and what it stands on are left of all; in ``folder``."""
+    cached = assembly / ".cache"
+    cached.mkdir(exist_ok=True)
+    shutil.copytree(assembly, folder, copy_function=os.link, ignore=shutil.ignore_patterns(cached.name))
+    (folder / cached.name).symlink_to(cached)
+    file, own = folder / "manifest.json", f"EverloopModel-{model.replace('_', '-')}"
+    manifest = json.loads(file.read_text(encoding="utf-8"))
+    others = [name for name in manifest["artifacts"] if name.startswith("EverloopModel-")]
+    for name in others:
+        if name not in (own, f"{own}.assets"):
+            del manifest["artifacts"][name]
+    assert own in manifest["artifacts"]
+    file.unlink()  # it is the other's too
+    file.write_text(json.dumps(manifest), encoding="utf-8")
+    return folder
+
+
+@cache
+def _archives() -> Path:
+    """Where a deployment keeps archives by their content's hash; it goes with this process."""
+    folder = tempfile.mkdtemp(prefix="archives-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
 
 
 def synthesize(settings: Settings, output: Path) -> Assembly:

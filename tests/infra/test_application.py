@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -21,15 +18,14 @@ from everloop.infra.regions import deployable_regions
 from everloop.infra.settings import Settings
 from everloop.names import FUNCTIONS
 from localcloud.services.registry import handlers
-from tests.helpers.declarations import ENDPOINT
+from tests.helpers.declarations import ENDPOINT, binary_document
 from tests.helpers.synthesis import (
     MODEL_STACK,
     PLATFORM_STACK,
-    ROOT,
     SECOND_STACK,
-    VALIDATION,
     Assembly,
     synthesize,
+    write_model,
 )
 
 ALIAS = "AWS::Lambda::Alias"
@@ -87,32 +83,6 @@ def test_what_a_deployment_needs_is_read_from_the_templates(assembly: Assembly) 
     assert needs.loops == 2
     assert len(needs.memory_mb) == 2 * len(FUNCTIONS) + 1, "the second model has probes"
     assert max(needs.memory_mb.values()) <= NEW_ACCOUNT_MB, "a new account has no larger functions"
-
-
-SYNTHESES = """
-import sys
-from pathlib import Path
-from everloop.infra.settings import Settings
-from tests.helpers.declarations import ENDPOINT
-from tests.helpers.synthesis import ROOT, synthesize
-synthesize(Settings.of(ROOT, models=sys.argv[1]), Path(sys.argv[2]))
-from aws_cdk import App, CfnResource, Stack
-careless = App(outdir=sys.argv[3], analytics_reporting=False)
-CfnResource(Stack(careless, "Careless"), "Queue", type="AWS::SQS::Queue", properties={"DelaySeconds": "soon"})
-careless.synth()
-"""
-
-
-@pytest.fixture(scope="module")
-def other_process(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What the CDK makes of the same app in another process, and of one with a mistake; it looks at the templates."""
-    folder = tmp_path_factory.mktemp("other")
-    seed = "2" if os.environ.get("PYTHONHASHSEED") == "1" else "1"
-    command = [sys.executable, "-c", SYNTHESES, str(settings.models), str(folder / "out"), str(folder / "careless")]
-    environment = {**os.environ, "PYTHONHASHSEED": seed, VALIDATION: "true"}
-    finished = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
-    assert finished.returncode == 0, finished.stderr
-    return folder
 
 
 def test_the_same_inputs_give_the_same_assembly(assembly: Assembly, other_process: Path) -> None:
@@ -316,10 +286,11 @@ def test_training_sets_move_to_a_cheaper_class_and_none_is_deleted(assembly: Ass
 
 @pytest.fixture(scope="module")
 def arm64_assembly(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Assembly:
-    """The same app for the other processor. Its layers come from the cache, or are built without Docker."""
-    arm64 = replace(settings, architecture="arm64")
+    """A model for the other processor. Its layers come from the cache, or are built without Docker."""
+    folder = tmp_path_factory.mktemp("arm64")
+    write_model(folder / "models", binary_document())
     try:
-        return synthesize(arm64, tmp_path_factory.mktemp("arm64") / "out")
+        return synthesize(replace(settings, architecture="arm64", models=folder / "models"), folder / "out")
     except LayerUnavailableError as error:
         pytest.skip(str(error))
 

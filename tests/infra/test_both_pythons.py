@@ -61,7 +61,7 @@ def complaints(place: Path) -> list[str]:
     if said:
         return said  # the others can't read it
     # No comment leaves anything out: they are not read, which takes a fifth of the time.
-    plainly = ["--no-config-file", "--no-tips", "--quiet", "--violations", "--no-parse-comments"]
+    plainly = ["--no-config-file", "--no-tips", "--quiet", "--violations", "--no-parse-comments", "--processes=1"]
     said = _run("vermin", *plainly, f"--target={OLDEST}-", str(place))
     for file in [place] if place.is_file() else sorted(place.rglob("*.py")):
         roots = {name.split(".")[0] for name in imported_names(file.read_text(encoding="utf-8"), file=str(file))}

@@ -9,9 +9,12 @@ import pytest
 from everloop.infra.alarms import _alarms
 from everloop.names import ARCHIVE_RULE, FUNCTIONS, PROBE_FUNCTION, RECONCILE_SCHEDULE, ModelNames
 from everloop.recalibration.written import LONGEST_GROUPED_TEXT
+from everloop.rollout.previous import beside
 from everloop.rollout.targets import ServedArtifact
 from everloop.rollout.targets.lambda_alias import variables
+from everloop.serving.standby import STANDBY_VARIABLE, Standby
 from tests.helpers.declarations import binary_document, declare
+from tests.helpers.present import present
 from tests.helpers.synthesis import Assembly
 
 LONGEST = ModelNames("m" * 31)
@@ -74,7 +77,15 @@ def test_the_longest_calibration_leaves_the_prediction_function_its_variables(as
     for function in functions:
         declared |= function["Environment"]["Variables"]
     artifact = ServedArtifact(10**9, f"artifacts/{LONGEST.model}/{10**9:06d}/", "f" * 64, "c" * LONGEST_GROUPED_TEXT)
+    stands = Standby(artifact.version, artifact.prefix, artifact.manifest_sha256, calibration="s")
+    # The longest of its own leaves none to what stands by. A calibration is published when no rollout lasts.
+    standby = present(beside(stands, artifact.calibration)).to_text()
     every = {name: value if isinstance(value, str) else "v" * 64 for name, value in declared.items()}
-    every |= {"EVERLOOP_MODEL": LONGEST.model, "EVERLOOP_PREDICTIONS_STREAM": "s" * 64, **variables(artifact)}
+    every |= {
+        "EVERLOOP_MODEL": LONGEST.model,
+        "EVERLOOP_PREDICTIONS_STREAM": "s" * 64,
+        **variables(artifact),
+        STANDBY_VARIABLE: standby,
+    }
     assert {"EVERLOOP_MODEL", "EVERLOOP_PREDICTIONS_STREAM", "EVERLOOP_ARTIFACT_BUCKET"} <= declared.keys()
     assert sum(len(name) + len(value) for name, value in every.items()) <= 4096

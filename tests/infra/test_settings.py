@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from everloop.infra.exceptions import SynthesisError
-from everloop.infra.settings import Settings, read_models
-from tests.helpers.declarations import binary_document, regression_document
+from everloop.infra.settings import Settings, read_models, why_not_so_many
+from tests.helpers.declarations import binary_document, declare, regression_document
 from tests.helpers.synthesis import ROOT, write_model
 
 
@@ -49,3 +49,23 @@ def test_an_unknown_architecture_is_refused() -> None:
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(SynthesisError, match="nowhere"):
         Settings.of(tmp_path, models="nowhere")
+
+
+def test_more_models_that_take_tokens_than_the_api_has_authorizers_are_refused() -> None:
+    jwt = {"issuer": "https://login.example.com", "audience": ["predictions"]}
+    taking = [
+        declare(binary_document(model=f"late_{n}", serving={"authorization": "jwt", "jwt": jwt})) for n in range(11)
+    ]
+    signed = declare(regression_document())
+    assert why_not_so_many([*taking[:10], signed], 10) is None
+    refused = why_not_so_many([*taking, signed], 10) or ""
+    assert "11 models have serving.authorization: jwt (late_0, late_1" in refused
+    assert "delay_minutes" not in refused
+    assert "everloop:authorizers=11" in refused
+    assert why_not_so_many(taking, Settings.of(ROOT, models="tests", authorizers="11").authorizers) is None
+
+
+@pytest.mark.parametrize("given", ["many", "-1", "", "1.5", "¹", None])
+def test_authorizers_that_are_no_number_are_refused(given: str | None) -> None:
+    with pytest.raises(SynthesisError, match="everloop:authorizers"):
+        Settings.of(ROOT, models="tests", authorizers=given)  # type: ignore[arg-type]  # as the context has it

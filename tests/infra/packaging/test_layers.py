@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import fcntl
 import sys
+import threading
 import zipfile
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +55,7 @@ def installs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
             path = folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
+        (folder / "helper.py").chmod(0o755)
 
     monkeypatch.setattr(layers, "install_wheels", install)
     return calls
@@ -129,19 +133,36 @@ def test_without_the_interpreter_sources_are_shipped(tmp_path: Path) -> None:
     assert not compile_folder(tmp_path, "3.99", place="/opt/python")
 
 
+@pytest.mark.parametrize("cache", ["cache", "elsewhere"], ids=["made of each other", "each installed"])
+@pytest.mark.parametrize("first", ["with", "without"])
 def test_with_and_without_the_interpreter_a_layer_is_the_same_and_kept_apart(
-    requirements: Path, constraints: Path, installs: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    first: str,
+    cache: str,
+    requirements: Path,
+    constraints: Path,
+    installs: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    here = Target(HERE, "x86_64")
-    compiled_one = build_layer(requirements, constraints, here, tmp_path / "cache")
-    for module in (layers, compiled):
-        monkeypatch.setattr(module, "interpreter", lambda version: None)
-    sources = build_layer(requirements, constraints, here, tmp_path / "cache")
-    assert compiled_one is not None
-    assert sources is not None
+    here, found = Target(HERE, "x86_64"), interpreter(HERE)
+
+    def build(place: str, python: str | None) -> Layer:
+        for module in (layers, compiled):
+            monkeypatch.setattr(module, "interpreter", lambda version: python)
+        layer = build_layer(requirements, constraints, here, tmp_path / place)
+        assert layer is not None
+        return layer
+
+    pythons = (found, None) if first == "with" else (None, found)
+    one, two = build("cache", pythons[0]), build(cache, pythons[1])
+    compiled_one, sources = (one, two) if first == "with" else (two, one)
+    assert len(installs) == (1 if cache == "cache" else 2), "what is kept is not installed again"
     assert (sources.identity, sources.content) == (compiled_one.identity, compiled_one.content)
     assert sources.archive != compiled_one.archive
     assert sources.unzipped_bytes < compiled_one.unzipped_bytes
+    # And it is what it is from an index, byte for byte, with what may be executed.
+    alone = build("alone", pythons[1])
+    assert two.archive.read_bytes() == alone.archive.read_bytes()
 
 
 def test_what_version_managers_installed_is_found(tmp_path: Path) -> None:
@@ -162,7 +183,7 @@ def test_a_function_at_the_limit_fits_and_one_above_is_refused() -> None:
 
 
 @pytest.mark.parametrize("left", [True, False], ids=["after a build that was cut off", "in an empty cache"])
-def test_two_processes_that_build_a_layer_at_once_both_get_it(
+def test_of_two_that_need_a_layer_at_once_one_builds_it(
     left: bool,
     requirements: Path,
     constraints: Path,
@@ -170,28 +191,34 @@ def test_two_processes_that_build_a_layer_at_once_both_get_it(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    # GIVEN a second process that begins and ends while the first one installs
+    # GIVEN a second one that begins while the first one installs
     cache, install = tmp_path / "cache", vars(layers)["install_wheels"]
-    others: list[Layer | None] = []
-    files: list[int] = []
     identity = layer_identity(read_lines(requirements), read_lines(constraints), X86)
     if left:
         (cache / identity).mkdir(parents=True)
         (cache / identity / "layer.zip").write_bytes(b"half of it")
+    first, lock, second_waits = threading.get_ident(), fcntl.flock, threading.Event()
 
     def met(*arguments: Any) -> None:
-        if not others:
-            others.append(None)
-            others[0] = second = build_layer(requirements, constraints, X86, cache)
-            assert second is not None
-            files.append(second.archive.stat().st_ino)
+        others.append(pool.submit(build_layer, requirements, constraints, X86, cache))
+        assert second_waits.wait(60)
         install(*arguments)
 
+    def locked(descriptor: int, kind: int) -> None:
+        if threading.get_ident() != first:
+            second_waits.set()
+        lock(descriptor, kind)
+
     monkeypatch.setattr(layers, "install_wheels", met)
-    # WHEN the first one builds it as well; THEN both have the layer of the second, which may be reading it already
-    mine = build_layer(requirements, constraints, X86, cache)
-    assert mine == others[0]
+    monkeypatch.setattr(fcntl, "flock", locked)
+    others: list[Future[Layer | None]] = []
+    with ThreadPoolExecutor() as pool:
+        mine = build_layer(requirements, constraints, X86, cache)
+        (other,) = others
+
+    # THEN both have the one layer
     assert mine is not None
-    assert files == [mine.archive.stat().st_ino]
+    assert other.result() == mine
+    assert len(installs) == 1
     assert zipfile.is_zipfile(mine.archive)
     assert [p.name for p in cache.iterdir()] == [identity]
