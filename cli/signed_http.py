@@ -1,11 +1,12 @@
-"""HTTP to the prediction API, signed as AWS_IAM routes want it (Signature Version 4)."""
+"""HTTP to the prediction API: signed as AWS_IAM routes want it (Signature Version 4), with a token for JWT routes."""
 
 from __future__ import annotations
 
 import http.client
 import json
 import math
-from typing import Any
+import os
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from botocore.auth import SigV4Auth
@@ -19,6 +20,13 @@ from everloop.typed_json import JsonObject
 
 TIMEOUT_SECONDS = 35
 """A little more than an HTTP API's own limit of 30 s."""
+
+
+class JsonClient(Protocol):
+    """Asks a deployed model's API."""
+
+    def post(self, url: str, body: JsonObject) -> JsonObject:
+        """POST ``body`` as JSON and return the answer's JSON; what the API refuses is an :class:`ApiRefusedError`."""
 
 
 class SignedHttpClient:
@@ -62,6 +70,8 @@ class SignedHttpClient:
 
     def _signed_headers(self, url: str, data: bytes) -> dict[str, str]:
         headers = {"Content-Type": "application/json"}
+        if self._model.authorization == "jwt":
+            return headers | {"Authorization": f"Bearer {_token(self._model.model)}"}
         if self._model.authorization != "iam":
             return headers
         credentials = self._account.session.get_credentials()
@@ -90,6 +100,21 @@ class SignedHttpClient:
                 self.close()
                 raise CommandError(f"{url} can't be reached: {error}", NETWORK_REMEDY) from error
         raise AssertionError("unreachable: the second attempt returns or raises")
+
+
+def _token(model: str) -> str:
+    token = os.environ.get("EVERLOOP_TOKEN", "").strip()
+    if not token:
+        raise CredentialsError(
+            f"{model} asks its callers for a token (serving.authorization: jwt), and $EVERLOOP_TOKEN has none",
+            "get one from its issuer, and set EVERLOOP_TOKEN",
+        )
+    if not token.isascii() or not token.isprintable() or " " in token:
+        raise CredentialsError(
+            "$EVERLOOP_TOKEN holds no token: a token has neither spaces nor other characters than ASCII",
+            "set it to the token alone, without `Bearer`",
+        )
+    return token
 
 
 def _encoded(body: JsonObject) -> bytes:
@@ -136,8 +161,10 @@ def remedy(status: int, model: str, answer: JsonObject | None = None) -> str:
         return "send fewer rows, or shorter strings, in one request"
     if status == 429:
         return "too many requests at once: send this one again in a moment"
-    if status in (401, 403):
-        return "the credentials need execute-api:Invoke on this API"
+    if status == 401:
+        return "with serving.authorization jwt, $EVERLOOP_TOKEN needs a token of the declared issuer and audience"
+    if status == 403:
+        return "the credentials need execute-api:Invoke on this API; a token needs one of serving.jwt.scopes"
     if status == 503:
         return f"`everloop status {model}` says whether a champion serves; `everloop train {model}` trains one"
     if status >= 500:

@@ -10,6 +10,7 @@ from everloop.cli.account import Account
 from everloop.cli.operations.rollouts import drill as ask
 from everloop.cli.options import json_option, model_argument
 from everloop.cli.output import Output
+from everloop.registry.drills import GAVE_WAY
 
 
 @click.command()
@@ -26,7 +27,7 @@ def drill(model: str, as_json: bool) -> None:
     account.model(model)
     answer = ask(account, model)
     output.document(answer)
-    if answer["status"] == "not_begun":
+    if answer["status"] in ("not_begun", GAVE_WAY):
         output.say(f"no rollback of {model} was tried: {answer['reason']}")
         sys.exit(1)
     if answer["status"] != "passed":

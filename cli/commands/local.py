@@ -22,6 +22,7 @@ from everloop.cli.operations.local_cloud import (
     destroy,
     pass_time,
     point_at,
+    settings_with,
     start_empty,
 )
 from everloop.cli.operations.project import synthesize_project
@@ -52,9 +53,22 @@ def local() -> None:
 @click.option("--cold-starts", is_flag=True, help="Functions start, run and wait as on AWS.")
 @click.option("--account-id", default=ACCOUNT_ID, show_default=True, help="The account id: twelve digits.")
 @click.option("--region", default=REGION, show_default=True, help="The region.")
+@click.option(
+    "--issuer-keys",
+    multiple=True,
+    metavar="URL=FILE",
+    help="The JSON Web Key Set of a token issuer, for models with serving.authorization jwt; else it is asked for it.",
+)
 @json_option
 def up(
-    port: int, empty: bool, account_kind: str, cold_starts: bool, account_id: str, region: str, as_json: bool
+    port: int,
+    empty: bool,
+    account_kind: str,
+    cold_starts: bool,
+    account_id: str,
+    region: str,
+    issuer_keys: tuple[str, ...],
+    as_json: bool,
 ) -> None:
     """Start the local cloud, deploy the templates into it and leave it running.
 
@@ -68,9 +82,12 @@ def up(
     holds until `everloop local down`.
     """
     output = Output(as_json)
+    settings = settings_with(dict(map(_issuer, issuer_keys)))
     running = daemon.find(STATE)
     if empty:
-        running = running or start_empty(port, STATE, account_kind, account_id, region, cold_starts=cold_starts)
+        running = running or start_empty(
+            port, STATE, account_kind, account_id, region, cold_starts=cold_starts, settings=settings
+        )
     elif running is None:
         running = bring_up(
             port=port,
@@ -80,6 +97,7 @@ def up(
             region=region,
             state_directory=STATE,
             say=output.note,
+            settings=settings,
         ).running
     else:
         assembly = synthesize_project(output.note)
@@ -90,6 +108,16 @@ def up(
     output.document({"endpoint": running.endpoint, "pid": running.pid})
     output.say(f"the local cloud answers at {running.endpoint}; to point a shell at it, type")
     output.say('  eval "$(everloop local env)"')
+
+
+def _issuer(text: str) -> tuple[str, Path]:
+    issuer, _, file = text.partition("=")
+    if not issuer.startswith("https://") or not file or not Path(file).is_file():
+        raise CommandError(
+            f"--issuer-keys {text!r} is no issuer with a file of keys",
+            "give the declared issuer and a file that is there, e.g. --issuer-keys https://login.example.com=keys.json",
+        )
+    return issuer, Path(file)
 
 
 def _tell_undeclared(output: Output) -> None:

@@ -10,6 +10,7 @@ from everloop.cli.account import Account
 from everloop.cli.operations.rollouts import reconcile as ask
 from everloop.cli.options import json_option, model_argument
 from everloop.cli.output import Output
+from everloop.documents.deployment import told_difference
 
 
 @click.command()
@@ -19,7 +20,8 @@ def reconcile(model: str, as_json: bool) -> None:
     """Hold what is deployed of MODEL against the registry now, as its schedule does.
 
     Traffic that was moved by hand is moved back where `rollout.reconcile.put_right` is declared. The audit chain keeps
-    what differs. Exit status 0 when all agrees, 3 when something differed, 1 when nothing could be said.
+    what differs, and who made it so: CloudTrail shows that some minutes late, and the next look asks again. Exit status
+    0 when all agrees, 3 when something differed, 1 when nothing could be said.
     """
     output, account = Output(as_json), Account()
     account.model(model)
@@ -28,11 +30,15 @@ def reconcile(model: str, as_json: bool) -> None:
     if not answer["settled"]:
         output.say(f"traffic of {model} moves at this moment, so nothing can be said; repeat this command in a minute")
         sys.exit(1)
-    found = answer["differences"]
+    found, explained = answer["differences"], answer.get("explained", [])
+    for one in explained:
+        output.say(f"known by now, of what differed before: {told_difference(one)}")
+    for sentence in answer.get("not_looked", []):
+        output.say(f"not looked at: {sentence}")
     if not found:
         output.say(f"what is deployed of {model} is what the registry says")
         return
-    output.table("differs", ["code", ""], ([one["code"], one["sentence"]] for one in found))
+    output.table("differs", ["code", ""], ([one["code"], told_difference(one)] for one in found))
     if answer["put_right"]:
         output.say("the traffic was moved back to where the registry says")
     sys.exit(3)

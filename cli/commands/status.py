@@ -15,6 +15,7 @@ from everloop.cli.operations.status import ModelStatus, model_status
 from everloop.cli.operations.stories import calibration_sentence, drill_sentence, waiver_sentence
 from everloop.cli.options import json_option, models_directory_option
 from everloop.cli.output import Output, minute
+from everloop.documents.deployment import told_difference
 from everloop.documents.window import WindowRecord
 from everloop.numbers_of import number_of
 from everloop.registry.maturity import maturity
@@ -86,6 +87,7 @@ def _facts(found: ModelStatus) -> list[list[Any]]:
         *([["money by labels", _money(found)]] if _money(found) else []),
         ["code", code if champion else "waits for the first champion"],
         *([["score drift", _score_reference(found)]] if _score_reference(found) else []),
+        *([["captured", _captured(found)]] if _captured(found) else []),
         *([["not watched", _not_watched(found)]] if _not_watched(found) else []),
         *_of_any(found),
     ]
@@ -97,6 +99,7 @@ def _of_any(found: ModelStatus) -> list[list[Any]]:
     active = registry.active_run
     return [
         ["maturity", maturity(registry).sentence],
+        *([["shadow", f"version {registry.shadow}"]] if registry.shadow else []),
         ["staging", f"version {registry.staging}" if registry.staging else "nothing"],
         *([["endpoint", _hosted(found)]] if found.endpoint else []),
         ["active run", f"{active.run_id} since {minute(active.started_at)}" if active else "none"],
@@ -116,7 +119,7 @@ def _differs(found: ModelStatus) -> str:
     last = found.registry.reconciliation
     if last is None or not last.reasons:
         return ""
-    return f"since {minute(last.since)}: {'; '.join(reason['sentence'] for reason in last.reasons)}"
+    return f"since {minute(last.since)}: {'; '.join(map(told_difference, last.reasons))}"
 
 
 def _hosted(found: ModelStatus) -> str:
@@ -126,7 +129,8 @@ def _hosted(found: ModelStatus) -> str:
         return ""
     runs = ", ".join(f"{name} on {number_of(count, 'instance')}" for name, count in endpoint.variants.items())
     said = f"{endpoint.name} is {endpoint.status}: {runs or 'no variant'}"
-    if champion is not None and champion.lambda_version.isdecimal() and not found.registry.staging:
+    candidate = found.registry.shadow or found.registry.staging
+    if champion is not None and champion.lambda_version.isdecimal() and not candidate:
         return f"{said}; a function version serves: `aws sagemaker delete-endpoint --endpoint-name {endpoint.name}`"
     return said
 
@@ -149,6 +153,14 @@ def _calibration(found: ModelStatus) -> str:
 def _intervals(found: ModelStatus) -> str:
     """How the champion's intervals did; empty where it has none, or no window is watched yet."""
     return (found.recalibration.intervals or "") if found.recalibration else ""
+
+
+def _captured(found: ModelStatus) -> str:
+    """Of a model whose captured rows are a sample."""
+    last = _last_window(found)
+    if last is None or last.answered_rows is None:
+        return ""
+    return f"{last.rows:,} of about {last.answered_rows:,} rows answered in the last window"
 
 
 def _not_watched(found: ModelStatus) -> str:

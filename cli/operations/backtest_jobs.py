@@ -23,6 +23,7 @@ from everloop.evaluation.report import Report
 from everloop.json_text import canonical_json
 from everloop.manifest import CONTRACT, MODEL, PROFILE, REFIT, sha256_hex
 from everloop.monitoring.reference import Reference
+from everloop.retraining.backtest.deployed.put_aside import PART
 from everloop.retraining.backtest.deployed.training import (
     Evaluated,
     JudgedAgain,
@@ -98,7 +99,7 @@ class JobsHere:
         tables |= {f"plan/{span['folder']}": learned.rows[span["days"]] for span in plan["spans"]}
         for name, table in tables.items():
             (folder / name).mkdir(parents=True, exist_ok=True)
-            (folder / name / "part-0.parquet").write_bytes(parquet_bytes(table))
+            (folder / name / PART).write_bytes(parquet_bytes(table))
         (folder / "plan").mkdir(exist_ok=True)
         (folder / "plan" / "plan.json").write_text(canonical_json(as_json(plan)), encoding="utf-8")
         output = folder / "result"
@@ -126,6 +127,8 @@ class JobsHere:
             "run-id": run_id,
             "snapshot-hash": parts.snapshot.snapshot_hash,
         }
+        if parts.standing is not None:
+            arguments |= {"standing": data / "standing", "held-out": str(parts.snapshot.standing)}
         given = [part for name, value in arguments.items() for part in (f"--{name}", str(value))]
         self._job(PROGRAM, [*given, *options], output)
         self.made[place] = output
@@ -151,9 +154,11 @@ class JobsHere:
         if stamp.is_file() and stamp.read_text() == parts.snapshot.snapshot_hash:
             return target
         tables = {"train": parts.train, "test": parts.test, "test_features": parts.test_features}
+        if parts.standing is not None:
+            tables["standing"] = parts.standing
         for name, table in tables.items():
             (target / name).mkdir(parents=True, exist_ok=True)
-            (target / name / "part-0.parquet").write_bytes(parquet_bytes(table))
+            (target / name / PART).write_bytes(parquet_bytes(table))
         stamp.write_text(parts.snapshot.snapshot_hash)
         return target
 

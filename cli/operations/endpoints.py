@@ -11,12 +11,11 @@ from botocore.exceptions import ClientError
 from everloop.cli.account import Account
 from everloop.cli.exceptions import CommandError
 from everloop.names import ModelNames
+from everloop.rollout.endpoint_answers import UNDER_WAY, is_not_there
 from everloop.rollout.endpoint_place import configuration_number, is_model_of
 
-_UNDER_WAY = ("Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting")
 _WAITS_SECONDS = 120.0
 _LOOK_AGAIN_SECONDS = 2.0
-_GONE = "Could not find"
 
 
 @dataclass(frozen=True)
@@ -62,7 +61,7 @@ def delete_endpoint(account: Account, model: str) -> bool:
     deadline = time.monotonic() + _WAITS_SECONDS
     found = there
     while found is not None:
-        if found.status not in _UNDER_WAY:
+        if found.status not in UNDER_WAY:
             _unless_gone(lambda: client.delete_endpoint(EndpointName=name))
         elif time.monotonic() > deadline:
             raise CommandError(f"the endpoint {name} is {found.status}", "type this again in some minutes")
@@ -93,6 +92,6 @@ def _unless_gone(call: Any) -> Any:
     try:
         return call()
     except ClientError as error:
-        if _GONE not in str(error):
+        if not is_not_there(error):
             raise
         return None

@@ -11,7 +11,7 @@ import pandas as pd
 
 from everloop.cli.account import DeployedModel
 from everloop.cli.exceptions import ApiRefusedError, CommandError, RefusedDataError
-from everloop.cli.signed_http import SignedHttpClient
+from everloop.cli.signed_http import JsonClient
 from everloop.dataset.cells import Cells, convert
 from everloop.dataset.columns import as_keys, as_numbers, as_texts
 from everloop.dataset.exceptions import DatasetError
@@ -51,7 +51,7 @@ class LabelsImport:
     batches: int
 
 
-def send_labels(http: SignedHttpClient, model: DeployedModel, labels: list[JsonObject]) -> int:
+def send_labels(http: JsonClient, model: DeployedModel, labels: list[JsonObject]) -> int:
     """Send labels in batches and return how many were accepted.
 
     Of two labels for one prediction the one that arrives last counts, so the same label twice is one.
@@ -60,7 +60,7 @@ def send_labels(http: SignedHttpClient, model: DeployedModel, labels: list[JsonO
 
 
 def import_labels(
-    http: SignedHttpClient,
+    http: JsonClient,
     model: DeployedModel,
     rules: LabelRules,
     file: Path,
@@ -199,7 +199,7 @@ def _refuse_rows(file: Path, wrong: pd.Series, what: str) -> None:
         )
 
 
-def _send(http: SignedHttpClient, model: DeployedModel, labels: list[JsonObject]) -> int:
+def _send(http: JsonClient, model: DeployedModel, labels: list[JsonObject]) -> int:
     what, remedy = "answer of the labels route", "deploy the model's stack again"
     return read_as(LabelsAnswer, http.post(model.labels_url, {"labels": labels}), what, remedy)["accepted"]
 

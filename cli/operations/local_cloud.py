@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -76,6 +77,7 @@ def bring_up(
     account_id: str = ACCOUNT_ID,
     region: str = REGION,
     synthesize: Callable[[Callable[[str], None]], Path] | None = None,
+    settings: Path = SETTINGS,
 ) -> LocalCloud:
     """Synthesize what changed, start a local cloud and deploy the templates into it.
 
@@ -92,6 +94,8 @@ def bring_up(
         Whether functions start as on AWS, and not from processes that have imported their packages.
     account_id, region : str
         Those of everything in it.
+    settings : Path
+        What its services are told besides the templates.
     synthesize : callable, optional
         Gives the assembly to deploy; this project's app, synthesized when it changed, where there is none.
 
@@ -112,7 +116,7 @@ def bring_up(
             state_directory,
             CACHE,
             start_at,
-            settings=SETTINGS,
+            settings=settings,
             account_kind=account_kind,
             cold_starts=cold_starts,
             account_id=account_id,
@@ -143,6 +147,7 @@ def start_empty(
     region: str = REGION,
     *,
     cold_starts: bool = False,
+    settings: Path = SETTINGS,
 ) -> daemon.RunningCloud:
     """Start a local cloud of this project in which nothing is deployed: the CDK's command line does that.
 
@@ -158,13 +163,26 @@ def start_empty(
             port,
             state_directory,
             CACHE,
-            settings=SETTINGS,
+            settings=settings,
             account_kind=account_kind,
             cold_starts=cold_starts,
             account_id=account_id,
             region=region,
         )
     )
+
+
+def settings_with(issuers: Mapping[str, Path]) -> Path:
+    """The settings file that also names files with the keys of token issuers; the usual one where there are none."""
+    if not issuers:
+        return SETTINGS
+    lines = [f"{json.dumps(issuer)} = {json.dumps(str(file.resolve()))}" for issuer, file in issuers.items()]
+    CACHE.mkdir(parents=True, exist_ok=True)
+    written = CACHE / "localcloud.toml"
+    written.write_text(
+        "\n".join([SETTINGS.read_text(encoding="utf-8"), "[apigatewayv2.issuers]", *lines, ""]), encoding="utf-8"
+    )
+    return written
 
 
 def _started(result: Callable[[], daemon.RunningCloud]) -> daemon.RunningCloud:

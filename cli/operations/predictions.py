@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from everloop.cli.account import DeployedModel
-from everloop.cli.signed_http import SignedHttpClient
+from everloop.cli.signed_http import JsonClient
 from everloop.typed_json import JsonObject
 
 if TYPE_CHECKING:
     from everloop.serving.protocols.predictions import PredictionsDocument  # with numpy
 
 
-def predict(http: SignedHttpClient, model: DeployedModel, instances: list[JsonObject]) -> PredictionsDocument:
+def predict(http: JsonClient, model: DeployedModel, instances: list[JsonObject]) -> PredictionsDocument:
     """Answer ``instances`` in one request; docs/after-deploy.md shows both bodies."""
     return cast("PredictionsDocument", http.post(model.predictions_url, {"instances": instances}))

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any
 from everloop.cli.account import Account
 from everloop.cli.exceptions import CommandError
 from everloop.environment import joined
+from everloop.names import PREVIOUS_CHAMPION
 from everloop.rollout.endpoint_place import CALIBRATION_VARIABLE, DECLARED_VARIABLE
+from everloop.serving.standby import STANDBY_VARIABLE
 
 if TYPE_CHECKING:
     import socket
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from everloop.server.application import Application
     from everloop.serving.artifact import Artifact
     from everloop.serving.capture import RecordWriter
+    from everloop.serving.fallback import Previous
 
 CONTAINER_FOLDER = "/opt/ml/model"
 """Where SageMaker puts a container's model
@@ -69,7 +72,7 @@ def start(
         from everloop.server.metrics import ServerMetrics
         from everloop.server.run import listen
         from everloop.serving.capture import CaptureWriter
-        from everloop.serving.declared import declared_fallback, declared_features
+        from everloop.serving.declared import WHOLE, declared_capturing, declared_fallback, declared_features
         from everloop.serving.service import PredictionService
         from everloop.serving.typed_rows import TypedReader  # noqa: F401  # asked for later, when none can say so
     except ModuleNotFoundError as error:
@@ -86,6 +89,7 @@ def start(
     declared = joined(chosen.container, DECLARED_VARIABLE)
     document = chosen.declaration or (json.loads(declared) if declared else None)
     features = declared_features(document) if document else ()
+    capturing = declared_capturing(document) if document else WHOLE
     if chosen.declaration and chosen.declaration["model"] != model:
         raise CommandError(
             f"{chosen.artefact} is a version of {model}, not of {chosen.declaration['model']}",
@@ -95,8 +99,10 @@ def start(
     if document and (told := declared_fallback(document)) is not None:
         from everloop.serving.fallback import Fallback
 
-        fallback = Fallback(model, told, document, version=version, source=None)
-    service = PredictionService(model, lambda: artifact, writer, time.perf_counter, features, fallback)
+        previous = _previous(chosen)
+        if previous is not None or told["use"] != PREVIOUS_CHAMPION:
+            fallback = Fallback(model, told, document, version=version, source=None, previous=previous)
+    service = PredictionService(model, lambda: artifact, writer, time.perf_counter, features, fallback, capturing)
     metrics = ServerMetrics(model, version, name)
     application = Application(service, model, metrics, clock=lambda: datetime.now(UTC), queue=queue)
     try:
@@ -123,6 +129,20 @@ def running(started: Started) -> None:
 
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
     serve(started.application, started.listening)
+
+
+def _previous(chosen: Chosen) -> Previous | None:
+    """The version that a rollout told this container to have stand by; None elsewhere."""
+    from everloop.serving.artifact import files_below
+    from everloop.serving.fallback import Previous
+    from everloop.serving.standby import Standby
+
+    standby = Standby.from_text(joined(chosen.container, STANDBY_VARIABLE))
+    if standby is None:
+        return None
+    bucket, _, prefix = standby.prefix.removeprefix("s3://").partition("/")
+    # boto3 is imported when a file is first read: most containers never need one.
+    return Previous(standby, lambda name: files_below(Account().client("s3"), bucket, prefix)(name))
 
 
 def _name_of(artifact: Artifact) -> str:

@@ -11,8 +11,8 @@ from everloop.instants import instant_text
 from everloop.numbers_of import number_of
 from everloop.recalibration.written import calibration_name
 from everloop.registry.calibration_records import CalibrationFreeze, CalibrationRecord, ServedApart, served_apart
-from everloop.registry.drills import BEGUN, ENDED, FAILED, Drill
-from everloop.registry.reconciliations import AGREES, DIFFERS, PUT_RIGHT
+from everloop.registry.drills import BEGUN, ENDED, FAILED, GAVE_WAY, Drill
+from everloop.registry.reconciliations import AGREES, DIFFERS, EXPLAINED, PUT_RIGHT
 from everloop.registry.records import AuditRecord
 from everloop.registry.reproductions import REPRODUCED
 from everloop.registry.waivers import REVOKED, WAIVED, Waiver
@@ -36,10 +36,14 @@ def drill_sentence(drill: Drill) -> str:
         return f"under way, {said}"
     if drill.status == FAILED:
         return f"failed, {said}: {drill.reason}"
+    if drill.status == GAVE_WAY:
+        return f"gave way, {said}: {drill.reason}"
     return f"{said}: back in {drill.back_seconds:.2f} s, forward in {drill.forward_seconds:.2f} s"
 
 
 def _drilled(record: AuditRecord, details: AuditDetails) -> str:
+    if details.get("status") == GAVE_WAY:
+        return f"the rollback that was tried gave way: {record.reason}"
     if record.reason:
         return f"the rollback that was tried did not work: {record.reason}"
     back, forward = details.get("back_seconds"), details.get("forward_seconds")
@@ -190,7 +194,11 @@ PHRASES: dict[str, Phrase] = {
     "alias_reconciled": lambda r, _: f"the alias was set back to the version in the registry: {r.reason}",
     DIFFERS: lambda r, _: f"what is deployed is not what the registry says: {r.reason}",
     PUT_RIGHT: lambda r, _: f"what is deployed was not what the registry says, and is being put right: {r.reason}",
-    AGREES: lambda r, _: "what is deployed is what the registry says again",
+    AGREES: lambda r, _: (
+        "what is deployed is what the registry says again"
+        + (f"; of what differed before: {r.reason}" if r.reason else "")
+    ),
+    EXPLAINED: lambda r, _: f"what was not as the registry says: {r.reason}",
     BEGUN: lambda r, d: f"a rollback from version {r.version} to {d.get('previous_version')} is tried",
     ENDED: _drilled,
     "calibrated": _calibrated,

@@ -26,7 +26,7 @@ def tell(output: Output, result: ReplayResult) -> None:
     intact = "intact" if found.audit["intact"] else "NOT intact"
     output.say(
         f"{number_of(found.rows_served, 'row')} answered, {found.rows_refused:,} refused,"
-        f" {found.predictions_captured:,} captured, {number_of(found.labels_joined, 'label')} joined;"
+        f" {found.predictions_captured:,} captured{_left_out(found)}, {number_of(found.labels_joined, 'label')} joined;"
         f" {number_of(evaluated, 'window')} monitored, {alarmed} alarmed; audit chain of"
         f" {number_of(found.audit['records'], 'record')} {intact}; {found.wall_seconds:.0f} s,"
         f" {found.peak_memory_mb:,.0f} MB at most"
@@ -47,6 +47,10 @@ def tell(output: Output, result: ReplayResult) -> None:
     output.say("The loop is closed." if not found.open_links else "The loop is NOT closed:")
     for link in found.open_links:
         output.say(f"  {link}")
+
+
+def _left_out(found: Summary) -> str:
+    return f", {found.rows_left_out:,} left out of the sample" if found.rows_left_out else ""
 
 
 def _months(output: Output, found: Summary) -> None:

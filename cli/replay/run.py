@@ -165,6 +165,7 @@ def _summarise(
     records, verdict = list(store.ledger.audit_records()), verify_audit(store)
     intact = verdict.sound and not verify_locked(account, declaration.model).problems
     whole = summary.quality(predictions, kind)
+    rows_left_out, labels_left_out = summary.left_out(predictions)
     ended_at = drive.progress.simulated or drive.data.starts_at
     return summary.Summary(
         model=declaration.model,
@@ -175,6 +176,8 @@ def _summarise(
         predictions_captured=evidence.count_captured(account, declaration),
         labels_joined=evidence.count_joined(account, declaration),
         labels_sent=drive.labels_sent,
+        rows_left_out=rows_left_out,
+        labels_left_out=labels_left_out,
         frozen=whole["frozen"],
         raw=whole["raw"],
         loop=whole["loop"],

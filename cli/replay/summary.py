@@ -20,6 +20,7 @@ from everloop.evaluation.metrics import estimate
 from everloop.evaluation.report import MetricValue
 from everloop.evaluation.significance import metric_value
 from everloop.numbers_of import number_of
+from everloop.prediction_ids import is_captured
 from everloop.problem_types import BINARY, MULTICLASS, REGRESSION
 from everloop.reasons import ReasonDocument
 from everloop.registry.records import AuditRecord, Run, Version
@@ -127,7 +128,11 @@ class FrozenModel(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class Summary:
-    """What a replay came to; the fields are those of ``summary.json``."""
+    """What a replay came to; the fields are those of ``summary.json``.
+
+    ``rows_left_out`` were answered and are not in the sample of ``serving.capture.share``; ``labels_left_out`` are
+    labels of such rows.
+    """
 
     model: str
     problem_type: str
@@ -161,6 +166,8 @@ class Summary:
     first_candidates: list[RetrainingFacts] = field(default_factory=list)
     money: MoneyFacts | None = None
     restorations: list[RetrainingFacts] = field(default_factory=list)
+    rows_left_out: int = 0
+    labels_left_out: int = 0
 
     def to_json(self) -> JsonObject:
         """The summary as JSON values."""
@@ -354,11 +361,15 @@ def open_links(summary: Summary) -> list[str]:
     checks = [
         (summary.ended_early is None, str(summary.ended_early)),
         (not summary.rows_refused, f"{number_of(summary.rows_refused, 'row was', 'rows were')} refused: {refused}"),
-        (captured == served, f"{number_of(served, 'row was', 'rows were')} answered and {captured} captured"),
         (
-            summary.labels_joined == summary.labels_sent,
+            captured == served - summary.rows_left_out,
+            f"{number_of(served, 'row was', 'rows were')} answered and {captured} captured"
+            f"{_of_sample(summary.rows_left_out)}",
+        ),
+        (
+            summary.labels_joined == summary.labels_sent - summary.labels_left_out,
             f"{number_of(summary.labels_sent, 'label was', 'labels were')} sent and {summary.labels_joined} "
-            "joined a prediction",
+            f"joined a prediction{_of_sample(summary.labels_left_out)}",
         ),
         (bool(summary.promotions), "no version was ever promoted"),
         (
@@ -382,6 +393,16 @@ def open_links(summary: Summary) -> list[str]:
         ),
     ]
     return [sentence for holds, sentence in checks if not holds]
+
+
+def _of_sample(left_out: int) -> str:
+    return f", {left_out} left out of the sample" if left_out else ""
+
+
+def left_out(predictions: pd.DataFrame) -> tuple[int, int]:
+    """How many answered rows are not in the declared sample, and how many of them have a label."""
+    rows = predictions[~predictions["prediction_id"].map(is_captured).astype(bool)]
+    return len(rows), int(rows["label"].notna().sum())
 
 
 def _interval(

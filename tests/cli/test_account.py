@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
 import pytest
 from botocore.exceptions import ClientError
 
@@ -12,7 +16,7 @@ from tests.fakes.registry_table import TABLE
 
 
 @pytest.fixture
-def bare(monkeypatch, tmp_path):
+def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
     """A machine on which nothing of AWS is configured."""
     for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name, raising=False)
@@ -24,20 +28,22 @@ def bare(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize("ask", [lambda a: a.platform, lambda a: a.model_names(), lambda a: a.now()])
-def test_without_a_region_it_says_where_it_looked(bare, ask):
+def test_without_a_region_it_says_where_it_looked(bare: pytest.MonkeyPatch, ask: Callable[[Account], object]) -> None:
     with pytest.raises(CredentialsError, match="AWS_REGION, AWS_DEFAULT_REGION"):
         ask(Account())
 
 
 @pytest.mark.parametrize("ask", [lambda a: a.platform, lambda a: a.model_names(), lambda a: a.now()])
-def test_without_credentials_it_says_where_it_looked(bare, ask):
+def test_without_credentials_it_says_where_it_looked(
+    bare: pytest.MonkeyPatch, ask: Callable[[Account], object]
+) -> None:
     bare.setenv("AWS_REGION", "eu-west-1")
     with pytest.raises(CredentialsError, match=r"region eu-west-1.*looked in environment") as refused:
         ask(Account())
     assert "everloop local env" in refused.value.remedy
 
 
-def test_an_endpoint_that_does_not_answer_is_named(bare):
+def test_an_endpoint_that_does_not_answer_is_named(bare: pytest.MonkeyPatch) -> None:
     bare.setenv("AWS_REGION", "us-east-1")
     bare.setenv("AWS_ACCESS_KEY_ID", "a")
     bare.setenv("AWS_SECRET_ACCESS_KEY", "b")
@@ -52,7 +58,7 @@ def test_an_endpoint_that_does_not_answer_is_named(bare):
 @pytest.mark.parametrize(
     ("name", "value"), [("AWS_ENDPOINT_URL", "127.0.0.1:4599"), ("AWS_REGION", "us east 1"), ("AWS_REGION", "-")]
 )
-def test_an_endpoint_or_a_region_that_can_not_be_one_is_named(bare, name, value):
+def test_an_endpoint_or_a_region_that_can_not_be_one_is_named(bare: pytest.MonkeyPatch, name: str, value: str) -> None:
     bare.setenv("AWS_REGION", "us-east-1")
     bare.setenv("AWS_ACCESS_KEY_ID", "a")
     bare.setenv("AWS_SECRET_ACCESS_KEY", "b")
@@ -66,28 +72,28 @@ def test_an_endpoint_or_a_region_that_can_not_be_one_is_named(bare, name, value)
 class FakeSsm:
     """A Parameter Store with the given parameters, in a region where nothing else is."""
 
-    def __init__(self, values):
+    def __init__(self, values: dict[str, str]) -> None:
         self.values = values
 
-    def get_parameter(self, Name):
+    def get_parameter(self, Name: str) -> dict[str, Any]:
         if Name not in self.values:
             raise ClientError({"Error": {"Code": "ParameterNotFound", "Message": Name}}, "GetParameter")
         headers = {"date": "Fri, 01 Mar 2013 05:00:00 GMT"}
         return {"Parameter": {"Value": self.values[Name]}, "ResponseMetadata": {"HTTPHeaders": headers}}
 
 
-def account_with(monkeypatch, values):
+def account_with(monkeypatch: pytest.MonkeyPatch, values: dict[str, str]) -> Account:
     monkeypatch.setenv("AWS_REGION", "eu-west-1")
     account = Account()
     account._clients["ssm"] = FakeSsm(values)
     return account
 
 
-def test_a_region_without_a_platform_is_named_with_what_was_looked_for(monkeypatch):
+def test_a_region_without_a_platform_is_named_with_what_was_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(NotDeployedError, match=r"region eu-west-1 \(there is no parameter /everloop/platform\)"):
         _ = account_with(monkeypatch, {}).platform
 
 
-def test_the_time_is_the_accounts(monkeypatch):
+def test_the_time_is_the_accounts(monkeypatch: pytest.MonkeyPatch) -> None:
     account = account_with(monkeypatch, {"/everloop/platform": f'{{"table": "{TABLE}"}}'})
     assert account.now() == parse_instant("2013-03-01T05:00:00Z")

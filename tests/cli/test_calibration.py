@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,6 +20,8 @@ from everloop.recalibration.grouped_by import GroupBy
 from everloop.recalibration.sums import ValueSums
 from everloop.registry import RegistryStore, verify_audit
 from tests.fakes.registry_table import TABLE, dynamodb
+from tests.helpers.present import present
+from tests.helpers.recalibration_documents import recalibration_document
 from tests.helpers.registry_scenes import at, calibrate, crown, text_at
 
 PERSON = {"reason": "answers look wrong", "actor": "a person"}
@@ -61,7 +64,7 @@ def test_of_values_it_is_shown_around_their_mean(store: RegistryStore) -> None:
     crown(store, "train-1")
     scores = np.array([10.0, 10.0, 14.0, 14.0])
     sums = ValueSums.of_rows(scores, scores, 10.0).to_document()
-    found = replace(calibrations_of(store), latest={"sums": sums})
+    found = replace(calibrations_of(store), latest=recalibration_document(sums=sums))
     assert [raw for raw, _ in found.moves()] == [8.0, 10.0, 12.0, 14.0, 16.0]
 
 
@@ -105,10 +108,12 @@ def grouped(store: RegistryStore, withheld: str | None = None) -> Calibrations:
     group = {"sums": {}, "state": {}, "losses": losses, "waits_for": None}
     none = {**group, "losses": {"rows": 0, "shared": 0.0, "own": 0.0}, "waits_for": "3 labelled rows so far"}
     fares = {"calibration": ESTIMATE, "slope": None}
-    fairness = {"by": "origin", "days": 7, "gaps": {}}
+    fairness: dict[str, Any] = {"by": "origin", "days": 7, "gaps": {}}
     fairness["groups"] = {"a": {"rows": 9, "ones": 3, "before": fares, "shared": fares, "after": fares}}
     groups = {"by": {"feature": "origin", "values": ["a", "b"]}, "groups": {"a": group, "b": none}}
-    latest = {"sums": {"kind": "log_odds"}, "groups": {**groups, "fairness": fairness, "withheld": withheld}}
+    latest = recalibration_document(
+        sums={"kind": "log_odds"}, groups={**groups, "fairness": fairness, "withheld": withheld}
+    )
     assert record.groups is not None
     return replace(calibrations_of(store), latest=latest)
 
@@ -150,15 +155,17 @@ def test_intervals_are_shown_as_they_were_at_birth_and_as_they_are(store: Regist
     told = {"interval": BORN, "factors": [0.5, 1.5], "served": SERVED, "raw": RAW}
     record = calibrate(store, at(100), made=made, interval=told)
     # GIVEN what the last window recorded
-    latest = {"sums": ValueSums.none(0.0).to_document(), "spread": {**told, "sums": {}, "state": {}, "told": {}}}
+    spread = {**told, "sums": {}, "state": {}, "told": {}}
+    latest = recalibration_document(sums=ValueSums.none(0.0).to_document(), spread=spread)
     found = replace(calibrations_of(store), latest=latest)
-    shown = found.intervals()
+    shown = present(found.intervals())
     assert (shown.coverage, shown.born, shown.in_force) == (0.9, (2.0, 4.0), (1.0, 6.0))
     assert covered(shown.served, "coverage") == "0.910 (0.870 to 0.940)"
     assert [covered(shown.raw, name) for name in COVERED] == ["0.700", "600", "6", "14"]
     assert covered(None, "coverage") == ""
     # AND neither sums nor states stand in the answer for programs
-    assert found.to_json()["latest"]["spread"] == told
+    document: Any = found.to_json()["latest"]
+    assert document["spread"] == told
     # AND the record and the audit chain tell of them
     assert store.calibrations.in_force(store.versions.champion()) == record
     assert record.interval == told
@@ -172,5 +179,5 @@ def test_without_intervals_none_are_shown(store: RegistryStore) -> None:
     calibrate(store, at(100))
     found = calibrations_of(store)
     assert found.intervals() is None
-    assert replace(found, latest={"sums": ValueSums.none(0.0).to_document()}).intervals() is None
+    assert replace(found, latest=recalibration_document(sums=ValueSums.none(0.0).to_document())).intervals() is None
     assert "intervals" not in describe([*store.ledger.audit_records()][-1])

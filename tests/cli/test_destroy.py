@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import boto3
 import pytest
@@ -17,7 +18,8 @@ from localcloud.cloudformation.state import StateDirectory
 from localcloud.cloudformation.template import Template
 from localcloud.services.registry import handlers
 from support.running_cloud import RunningCloud
-from tests.cli.test_pointing_at_it import cloud as cloud
+
+pytestmark = pytest.mark.xdist_group("pointed at")  # one cloud for all of that group
 
 TEMPLATE = {
     "Resources": {
@@ -29,7 +31,7 @@ TEMPLATE = {
 
 @pytest.fixture
 def state(cloud: RunningCloud, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """A cloud with one stack, which this process points at."""
+    """A cloud with one stack, which this process points at; the last test takes it down."""
     for name in ("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION", "AWS_DEFAULT_REGION"):
         monkeypatch.setenv(name, "")
     point_at(cloud.daemon)
@@ -38,13 +40,21 @@ def state(cloud: RunningCloud, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     file = tmp_path / "template.json"
     file.write_text(json.dumps(TEMPLATE), encoding="utf-8")
     states = StateDirectory(folder / "stacks")
-    engine = StackEngine(boto3.Session().client, states, lambda event: None, handlers())
+    session: Any = boto3.Session()
+    engine = StackEngine(session.client, states, lambda event: None, handlers())
     engine.deploy(Template.read(file, "EverloopModel-late-train"), {})
     return folder
 
 
 def destroyed(stack: str) -> Result:
     return CliRunner().invoke(command.local, ["destroy", stack])
+
+
+def test_a_wrong_name_is_told_with_the_right_ones(state: Path) -> None:
+    for name in ("late_train", "../x", ""):
+        found = destroyed(name)
+        assert isinstance(found.exception, CommandError), name
+    assert "deployed: EverloopModel-late-train" in str(destroyed("late_train").exception)
 
 
 def test_a_stack_goes_and_what_it_keeps_stays(state: Path) -> None:
@@ -58,10 +68,3 @@ def test_a_stack_goes_and_what_it_keeps_stays(state: Path) -> None:
     again = destroyed("EverloopModel-late-train")
     assert isinstance(again.exception, CommandError)
     assert "no stack 'EverloopModel-late-train' is deployed here; deployed: none" in again.exception.message
-
-
-def test_a_wrong_name_is_told_with_the_right_ones(state: Path) -> None:
-    for name in ("late_train", "../x", ""):
-        found = destroyed(name)
-        assert isinstance(found.exception, CommandError), name
-    assert "deployed: EverloopModel-late-train" in str(destroyed("late_train").exception)

@@ -89,7 +89,9 @@ def written(folder: Path, key: Any, *, history: bool, type_: pyarrow.DataType | 
 
 
 def by_file(folder: Path, key: Any, type_: pyarrow.DataType | None) -> set[str | None]:
-    found = {history_of(written(folder, key, history=True, type_=type_, beside_null=n)) for n in (False, True)}
+    # Beside a null some types are read as another; of the texts, one stands for all.
+    null = (False,) if type_ in TEXTS[1:] else (False, True)
+    found = {history_of(written(folder, key, history=True, type_=type_, beside_null=n)) for n in null}
     return found | {labels_of(written(folder, key, history=False, type_=type_, beside_null=False))}
 
 
@@ -114,6 +116,7 @@ def everywhere(folder: Path, number: int) -> dict[str, set[str | None]]:
         found[str(type_)] = by_file(folder, Decimal(number), type_)
     for type_ in (None, *TEXTS):
         found[f"digits in {type_ or 'csv'}"] = by_file(folder, str(number), type_)
+    for type_ in (None, TEXTS[0]):
         found[f"float in {type_ or 'csv'}"] = by_file(folder, str(float(number)), type_)
         found[f"scientific in {type_ or 'csv'}"] = by_file(folder, f"{number:.5E}", type_)
     for value in (number, str(number), float(number), str(float(number)), f"{number:.5E}"):
@@ -125,8 +128,9 @@ def everywhere(folder: Path, number: int) -> dict[str, set[str | None]]:
 BOUNDARIES = [2**n + d for n in (11, 24, 53) for d in (-1, 0, 1)]
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=3, deadline=None)
 @given(st.integers(-(2**63), 2**64 - 1) | st.integers(-300, 300) | st.sampled_from(BOUNDARIES))
+@example(2**11 + 1)
 @example(2**24 + 1)
 @example(2**53 + 1)
 @example(2**63)
@@ -142,13 +146,12 @@ def test_a_whole_number_is_one_key_in_every_carrier_or_refused(number: int) -> N
         assert found["double"] == {str(number)}
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(st.text(max_size=8) | st.text(alphabet="0123456789.,eE+- \u0301e\u00e9", max_size=6))
 def test_a_text_is_one_key_in_every_carrier_or_refused(text: str) -> None:
     keys: set[str | None] = set()
     with tempfile.TemporaryDirectory() as name:
-        for form in ("NFC", "NFD"):
-            written_as = unicodedata.normalize(form, text)
+        for written_as in {unicodedata.normalize(form, text) for form in ("NFC", "NFD")}:
             if not any("\ud800" <= c <= "\udfff" for c in written_as):
                 keys |= {k for type_ in (None, *TEXTS) for k in by_file(Path(name), written_as, type_)}
             keys |= {request_of(written_as), label_json_of(written_as)}

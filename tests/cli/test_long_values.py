@@ -16,6 +16,8 @@ from moto import mock_aws
 
 from everloop.cli.account import DeployedModel
 from everloop.cli.main import everloop
+from everloop.documents.records import GuardrailCheck
+from everloop.reasons import ReasonDocument
 from everloop.registry import RegistryStore, Snapshot
 from everloop.registry.locked_audit import LockedAudit
 from everloop.registry.store import RegistryStore as Store
@@ -74,8 +76,8 @@ def accounts() -> Iterator[Accounts]:
     with mock_aws():
         store = Store(dynamodb(), TABLE, MODEL, pause=lambda _: None)
         store.snapshots.put(Snapshot(MODEL, SNAPSHOT, "s3://lake/s1/", at(0), {"rows": {"train": 5}}))
-        passed = [{"code": "better_than_baseline", "passed": True, "sentence": SENTENCE}]
-        refused = [{"code": "better_than_baseline", "passed": False, "sentence": SENTENCE}]
+        passed: list[ReasonDocument] = [{"code": "better_than_baseline", "passed": True, "sentence": SENTENCE}]
+        refused: list[ReasonDocument] = [{"code": "better_than_baseline", "passed": False, "sentence": SENTENCE}]
         for run_id, when, gate in ((RUNS[0], 0, PASSED), (RUNS[1], 60, FAILED)):
             open_run(store, run_id, when=at(when))
             version = store.versions.register(
@@ -95,7 +97,8 @@ def accounts() -> Iterator[Accounts]:
             if gate is PASSED:
                 store.versions.mark_evaluated(version.version, at=at(11), actor=ACTOR)
                 start_rollout(store, run_id, version.version, code=FUNCTION)
-                check = {"phase": "canary", "decision": "go", "reasons": [{"code": "errors", "sentence": GUARDRAIL}]}
+                told: list[ReasonDocument] = [{"code": "errors", "sentence": GUARDRAIL}]
+                check: GuardrailCheck = {"phase": "canary", "decision": "advance", "reasons": told}
                 store.rollouts.record_check(run_id, check, at=at(25), actor=ACTOR)
                 store.rollouts.promote(run_id, at=at(30), actor=ACTOR)
                 store.rollouts.end(run_id, status="completed", at=at(40), actor=ACTOR)

@@ -47,7 +47,7 @@ ALLOWED = {
 """What serves people on this machine, and where; what a container is told of its version; what runs a training again
 with four variables of this machine and no others; and what stands in for the SDK, so it finds services as it does."""
 
-READABLE_VARIABLES = {"AWS_REGION", "COLUMNS", "MPLCONFIGDIR", "ORT_DISABLE_TELEMETRY"}
+READABLE_VARIABLES = {"AWS_REGION", "COLUMNS", "EVERLOOP_TOKEN", "MPLCONFIGDIR", "ORT_DISABLE_TELEMETRY"}
 """What a command may ask the environment itself; boto3 reads the rest of AWS's, and does not tell."""
 
 ENVIRONMENT = {"environ", "environb", "getenv", "getenvb"}
@@ -64,11 +64,11 @@ TELLING_WORD = re.compile(
 
 def signs_of_knowing(text: str) -> list[str]:
     """The places of a module that could tell a local cloud from AWS, each as a line number and what is there."""
-    tree = ast.parse(text)
-    allowed = {id(node) for found in ast.walk(tree) for node in _allowed_reading(found)}
+    nodes = list(ast.walk(ast.parse(text)))
+    allowed = {id(node) for found in nodes for node in _allowed_reading(found)}
     return [
         f"line {getattr(node, 'lineno', None)}: {sign}"
-        for node in ast.walk(tree)
+        for node in nodes
         if id(node) not in allowed
         for sign in _signs(node)
     ]
@@ -247,7 +247,7 @@ def loaded_by_typing(*words: str) -> set[str]:
     return found
 
 
-def test_the_commands_for_an_account_load_no_more_than_they_need():
+def test_the_commands_for_an_account_load_no_more_than_they_need() -> None:
     """Nothing of the local cloud; what reads rows where they are read; and boto3 when the account is asked."""
     commands = [*FOR_AN_ACCOUNT, "check", "calibration", *READ_ROWS]
     begin = "from everloop.cli.main import everloop"
@@ -260,11 +260,11 @@ def test_the_commands_for_an_account_load_no_more_than_they_need():
 
 
 @pytest.mark.parametrize("words", [["--help"], ["--version"], ["status", "--help"], ["no-such-command"]], ids=" ".join)
-def test_what_asks_nobody_loads_no_client_and_no_declaration(words):
+def test_what_asks_nobody_loads_no_client_and_no_declaration(words: list[str]) -> None:
     found = loaded_by_typing(*words)
     assert not found & (FOR_A_LOCAL_CLOUD | FOR_ROWS | {"boto3", "numpy", "pydantic", "yaml"})
 
 
-def test_a_check_of_declarations_loads_no_client_and_no_rows():
+def test_a_check_of_declarations_loads_no_client_and_no_rows() -> None:
     found = loaded_by_typing("check", "--no-sample")
     assert not found & (FOR_A_LOCAL_CLOUD | FOR_ROWS | {"boto3"})

@@ -124,7 +124,7 @@ def test_a_text_of_others_is_seen_and_does_nothing(name: str, capsys: pytest.Cap
     assert written_out.split("\\")[1] in printed.out.replace("\n", ""), "it is seen what the text has in it"
 
 
-@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.text(st.characters(codec=None), max_size=20))
 def test_no_text_reaches_a_terminal_that_it_would_obey(capsys: pytest.CaptureFixture[str], text: str) -> None:
     speak_all(text)

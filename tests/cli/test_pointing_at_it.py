@@ -6,26 +6,24 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 import everloop.cli.commands.local as command
+from everloop.cli.exceptions import CommandError
 from everloop.cli.operations.local_cloud import point_at
 from localcloud import daemon
-from support.running_cloud import RunningCloud, free_port, running_cloud
+from support.running_cloud import RunningCloud, free_port
 
-WHO = (
-    "import boto3 as b; print(b.client('sts').get_caller_identity()['Account'], b.client('iam').list_roles()['Roles'])"
-)
+WHO = """
+import boto3
+print(boto3.client("sts").get_caller_identity()["Account"], len(boto3.client("iam").list_roles()["Roles"]))
+"""
 
 
-@pytest.fixture
-def cloud(tmp_path: Path) -> Iterator[RunningCloud]:
-    with running_cloud(tmp_path / "state", tmp_path / "cache") as running:
-        yield running
+pytestmark = pytest.mark.xdist_group("pointed at")  # one cloud for all of that group
 
 
 def test_a_shell_that_evaluates_it_is_the_operator(
@@ -37,10 +35,11 @@ def test_a_shell_that_evaluates_it_is_the_operator(
     # GIVEN a shell that was pointed elsewhere before
     before = {"AWS_SESSION_TOKEN": "of another account", "AWS_PROFILE": "other", "PATH": "/usr/bin:/bin"}
 
-    script = f'{shown.stdout}\nexec {sys.executable} -c "{WHO}"'
+    script = f"{shown.stdout}\nexec {sys.executable} -c '{WHO}'"
     answer = subprocess.run(["/bin/sh", "-c", script], env=before, capture_output=True, text=True, check=False)
 
-    assert (answer.returncode, answer.stdout.strip()) == (0, "123456789012 []"), answer.stderr
+    roles = len(cloud.client("iam").list_roles()["Roles"])
+    assert (answer.returncode, answer.stdout.strip()) == (0, f"123456789012 {roles}"), answer.stderr
 
 
 def test_it_may_start_empty_for_the_cdk_to_deploy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -88,3 +87,23 @@ def test_a_process_that_is_pointed_at_it_forgets_other_credentials(
 
     assert point_at(cloud.daemon) == dict(os.environ)
     assert set(os.environ).isdisjoint({"AWS_SESSION_TOKEN", "AWS_PROFILE"})
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ([], "give either SPAN or --until"),
+        (["2h", "--until", "2026-01-01"], "give either SPAN or --until"),
+        (["soon"], "'soon' is not a span of time"),
+        (["--until", "soon"], "--until 'soon' is not a time"),
+        (["--until", "2001-01-01T00:00Z"], "is in the past: it is "),
+    ],
+)
+def test_what_can_not_go_by_is_refused_with_an_example(
+    cloud: RunningCloud, monkeypatch: pytest.MonkeyPatch, words: list[str], told: str
+) -> None:
+    monkeypatch.setattr(command, "STATE", cloud.daemon.state_directory)
+    refused = CliRunner().invoke(command.local, ["pass", *words]).exception
+    assert isinstance(refused, CommandError)
+    assert told in refused.message
+    assert refused.remedy

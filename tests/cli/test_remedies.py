@@ -6,6 +6,7 @@ import errno
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 from botocore.exceptions import (
@@ -23,10 +24,11 @@ from everloop.cli.exceptions import CREDENTIALS_REMEDY, DEPLOY
 from everloop.cli.remedies import NETWORK_REMEDY, PERMISSION_REMEDY, aws_remedy, registry_remedy
 from everloop.cli.signed_http import remedy
 from everloop.registry.exceptions import CorruptRecordError, RegistryError, UnknownRunError, UnknownVersionError
+from tests.helpers.present import present
 
 
 def answered(code: str, status: int = 400) -> ClientError:
-    facts = {"Error": {"Code": code, "Message": "as told"}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    facts: Any = {"Error": {"Code": code, "Message": "as told"}, "ResponseMetadata": {"HTTPStatusCode": status}}
     return ClientError(facts, "GetItem")
 
 
@@ -73,7 +75,7 @@ def test_nobody_with_good_credentials_is_sent_to_log_in(code: str) -> None:
 )
 def test_a_refusal_of_the_registry_is_told_with_what_helps(error: RegistryError, told: str | None) -> None:
     found = registry_remedy(error)
-    assert found is None if told is None else told in found
+    assert found is None if told is None else told in present(found)
 
 
 @pytest.mark.parametrize(

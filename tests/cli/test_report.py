@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -17,6 +16,7 @@ from moto import mock_aws
 from everloop.cli.commands import report as command
 from everloop.cli.exceptions import CommandError
 from everloop.cli.main import everloop
+from everloop.documents.records import GateVerdict
 from everloop.evaluation.money_gate import money_document
 from everloop.registry import RegistryStore
 from everloop.registry.exceptions import NoChampionError
@@ -55,7 +55,7 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[Pretended]:
         store = RegistryStore(dynamodb(), TABLE, "flights", pause=lambda _: None)
         open_run(store, "train-1")
         content = REPORT.to_json().encode()
-        gate: dict[str, Any] = {
+        gate: GateVerdict = {
             "verdict": "pass",
             "reasons": [{"code": "money", "passed": True, "sentence": "1,000 decisions cost something."}],
             "report_sha256": hashlib.sha256(content).hexdigest(),

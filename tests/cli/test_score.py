@@ -17,6 +17,7 @@ from everloop.cli import account as accounts
 from everloop.cli.commands import score as command
 from everloop.cli.exceptions import CommandError
 from everloop.cli.main import everloop
+from everloop.documents.records import GateVerdict
 from everloop.evaluation.money_gate import money_document
 from everloop.manifest import sha256_hex
 from everloop.registry import RegistryStore
@@ -85,7 +86,7 @@ def test_the_card_has_score_maturity_and_waivers_where_it_is_asked_for(account: 
     trigger: Any = {**TRIGGER, "started_by": ANN}
     account.store.runs.open("train-2", kind="train", trigger=trigger, at=at(0), actor="p", quota_runs=9, quota_days=7)
     content = REPORT.to_json().encode()
-    gate = {"verdict": "fail", "reasons": [NOT_BETTER], "report_sha256": sha256_hex(content)}
+    gate: GateVerdict = {"verdict": "fail", "reasons": [NOT_BETTER], "report_sha256": sha256_hex(content)}
     version = register(account.store, "train-2", gate=gate, contents={"report.json": content})
     account.s3.objects[f"{version.artifact_prefix}report.json"] = content
     waive(account.store)
@@ -100,7 +101,7 @@ def test_the_card_says_what_the_champions_decisions_cost(account: AtNoon, models
     content = REPORT.to_json().encode()
     money = money_document(REPORT, "raw")
     open_run(account.store, "train-1")
-    gate = {"verdict": "pass", "reasons": [], "report_sha256": sha256_hex(content), "money": money}
+    gate: GateVerdict = {"verdict": "pass", "reasons": [], "report_sha256": sha256_hex(content), "money": money}
     version = register(account.store, "train-1", gate=gate, contents={"report.json": content})
     account.s3.objects[f"{version.artifact_prefix}report.json"] = content
     start_rollout(account.store, "train-1", 1)

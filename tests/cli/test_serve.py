@@ -15,8 +15,11 @@ import pytest
 
 from everloop.cli.exceptions import CommandError
 from everloop.cli.operations.serving import Chosen, start
+from everloop.names import PREVIOUS_CHAMPION
+from everloop.serving.standby import STANDBY_VARIABLE, Standby
 from tests.everloop.server.test_application import ask
-from tests.helpers.artifacts import PREFIX, StoredArtifact, row, small_model
+from tests.fakes.object_store import FakeS3
+from tests.helpers.artifacts import PREFIX, VERSION, StoredArtifact, row, small_model
 from tests.helpers.declarations import binary_document, declare
 from tests.helpers.server import Server, stored_in
 
@@ -143,3 +146,32 @@ def test_the_declaration_is_the_models_own(folder: Path) -> None:
     chosen = Chosen(str(folder), manifest_sha256=StoredArtifact().manifest_sha256, declaration=declared(model="other"))
     with pytest.raises(CommandError, match="is a version of late_train, not of other"):
         start(chosen, host="127.0.0.1", port=0, queue=1, capture=None)
+
+
+def test_the_previous_champion_answers_in_a_container_that_was_told_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # GIVEN a version that has no score for any row, and the files of the champion before in S3
+    stored, before = StoredArtifact(model=small_model(bias=float("nan"))), StoredArtifact()
+    for key, data in stored.objects.items():
+        (tmp_path / key.removeprefix(PREFIX)).write_bytes(data)
+
+    class InS3:
+        def client(self, _service: str) -> FakeS3:
+            return FakeS3(before.objects)
+
+    monkeypatch.setattr("everloop.cli.operations.serving.Account", InS3)
+    standby = Standby(VERSION, f"s3://artifacts/{PREFIX}", before.manifest_sha256)
+    document = declare(binary_document(serving={"fallback": {"use": PREVIOUS_CHAMPION}})).model_dump(mode="json")
+    found = {}
+    for told in ({STANDBY_VARIABLE: standby.to_text()}, {}):
+        chosen = Chosen(str(tmp_path), manifest_sha256=stored.manifest_sha256, declaration=document, container=told)
+        started = start(chosen, host="127.0.0.1", port=0, queue=1, capture=None)
+        started.listening.close()
+        # WHEN it is asked
+        body = json.dumps({"instances": [row("t1")]}).encode()
+        found[started.facts["fallback"]] = asyncio.run(ask(started.application, "/invocations", [body]))
+    # THEN that champion answers; a server that nobody told of one has none
+    status, _headers, answer = found[PREVIOUS_CHAMPION]
+    assert (status, json.loads(answer)["fallback"]) == (200, PREVIOUS_CHAMPION)
+    assert found[None][0] == 500

@@ -5,14 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from threading import Thread
-from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from everloop.cli.exceptions import ApiRefusedError, CommandError
+from everloop.cli.account import Account, DeployedModel
+from everloop.cli.exceptions import ApiRefusedError, CommandError, CredentialsError
 from everloop.cli.signed_http import SignedHttpClient, remedy
+from everloop.typed_json import JsonObject
+
+OPEN = DeployedModel("late_train", "", "", "", "", "", "", "", "none", "")
+TOKENS = replace(OPEN, authorization="jwt")
 
 
 @pytest.mark.parametrize(
@@ -23,26 +29,28 @@ from everloop.cli.signed_http import SignedHttpClient, remedy
         ({"a": {"b": [0, [-math.inf]]}}, r"a\.b\[1\]\[0\]"),
     ],
 )
-def test_a_number_that_is_not_finite_is_named(body, place):
-    http = SignedHttpClient(account=None, model=None)
+def test_a_number_that_is_not_finite_is_named(body: dict[str, Any], place: str) -> None:
+    http = SignedHttpClient(Account(), OPEN)
     with pytest.raises(CommandError, match=f"^{place} of the request is not finite") as refused:
         http.post("http://nowhere.invalid/", body)
     assert "null" in refused.value.remedy
 
 
 @pytest.mark.parametrize(("status", "said"), [(400, "fix the request"), (500, "not the cause"), (503, "champion")])
-def test_a_caller_is_told_to_mend_what_the_caller_can_mend(status, said):
+def test_a_caller_is_told_to_mend_what_the_caller_can_mend(status: int, said: str) -> None:
     assert said in remedy(status, "late_train")
     assert ("fix" in remedy(status, "late_train")) == (status == 400)
 
 
 @contextmanager
-def answering(status: int, content: bytes) -> Iterator[str]:
-    """An endpoint that answers every POST so."""
+def answering(status: int, content: bytes, heard: list[str] | None = None) -> Iterator[str]:
+    """An endpoint that answers every POST so, and keeps whom it ``heard``."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             self.rfile.read(int(self.headers["Content-Length"]))
+            if heard is not None:
+                heard.append(self.headers["Authorization"])
             self.send_response(status)
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
@@ -57,7 +65,23 @@ def answering(status: int, content: bytes) -> Iterator[str]:
         server.shutdown()
 
 
-OPEN = SimpleNamespace(authorization="none", model="late_train")
+@pytest.mark.parametrize("token", [None, "", " ", "Bearer a.b", "é", "a\r\nx: y"])
+def test_a_route_that_asks_for_a_token_is_not_asked_without_one(
+    token: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("EVERLOOP_TOKEN", raising=False)
+    if token is not None:
+        monkeypatch.setenv("EVERLOOP_TOKEN", token)
+    with pytest.raises(CredentialsError, match=r"\$EVERLOOP_TOKEN"):
+        SignedHttpClient(Account(), TOKENS).post("http://nowhere.invalid/", {})
+
+
+def test_the_token_is_sent_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EVERLOOP_TOKEN", " a.b.c\n")
+    heard: list[str] = []
+    with answering(200, b"{}", heard) as url:
+        SignedHttpClient(Account(), TOKENS).post(url, {})
+    assert heard == ["Bearer a.b.c"]
 
 
 @pytest.mark.parametrize("content", [b"[]", b"null", b"<html>", b"[" * 100_000, b"9" * 5000, b"\xff", b""])
@@ -67,14 +91,14 @@ def test_an_answer_that_is_no_object_is_told_with_its_status(status: int, conten
         answering(status, content) as url,
         pytest.raises(CommandError, match=f"answered {status} without a JSON") as told,
     ):
-        SignedHttpClient(account=None, model=OPEN).post(url, {})
+        SignedHttpClient(Account(), OPEN).post(url, {})
     assert len(str(told.value)) < 500
 
 
 @pytest.mark.parametrize("content", [b'{"error": "odd"}', b'{"error": [1]}', b'{"message": "Internal Server Error"}'])
 def test_a_refusal_of_any_form_is_told(content: bytes) -> None:
     with answering(502, content) as url, pytest.raises(ApiRefusedError, match="the API answered 502"):
-        SignedHttpClient(account=None, model=OPEN).post(url, {})
+        SignedHttpClient(Account(), OPEN).post(url, {})
 
 
 def test_rows_nested_too_deeply_are_not_sent() -> None:
@@ -82,11 +106,11 @@ def test_rows_nested_too_deeply_are_not_sent() -> None:
     for _ in range(100_000):
         deep = [deep]
     with pytest.raises(CommandError, match="nested too deeply"):
-        SignedHttpClient(account=None, model=OPEN).post("http://nowhere.invalid/", {"instances": deep})
+        SignedHttpClient(Account(), OPEN).post("http://nowhere.invalid/", {"instances": deep})
 
 
 def test_the_row_of_a_request_is_counted_as_everywhere() -> None:
-    body = {
+    body: JsonObject = {
         "error": {"code": "wrong_type", "message": "'wind' is a string; send a number", "field": "wind", "index": 0}
     }
     assert ApiRefusedError(400, body, "mend it").message.endswith("send a number (wind, row 1 of the request)")

@@ -11,6 +11,7 @@ from everloop.cli.account import DeployedModel
 from everloop.cli.commands.status import _facts
 from everloop.cli.operations.endpoints import RunningEndpoint
 from everloop.cli.operations.status import ModelStatus
+from everloop.documents.records import Trigger
 from everloop.monitoring.bins import NumberBins
 from everloop.monitoring.own_scores import OwnScores
 from everloop.monitoring.profile import BinCounts
@@ -51,7 +52,8 @@ def test_then_it_says_what_the_scores_are_judged_by() -> None:
 
 
 def test_of_a_version_with_a_reference_of_its_own_and_of_old_records_it_says_nothing() -> None:
-    for changes in ({"not_watched": {}, "score_reference": None}, None):
+    of_its_own: dict[str, Any] = {"not_watched": {}, "score_reference": None}
+    for changes in (of_its_own, None):
         assert "score drift" not in told(changes)
         assert told(changes)["own labels"] == "none yet"
     # GIVEN a record of an earlier release, which has none of these keys
@@ -110,13 +112,14 @@ def test_where_no_recalibration_is_declared_it_says_what_that_costs() -> None:
     assert said == (
         "none: raw scores are served; recalibration: none is declared; over 4 windows: that costs 0.02 per row"
     )
-    document = found.to_json()["recalibration"]
+    document: Any = found.to_json()["recalibration"]
     assert (document["decision"], document["code"], document["rows"]) == ("none", "declared_none", 400)
     assert document["loss_raw"] - document["loss_recalibrated"] == pytest.approx(0.02)
     # AND nothing of a cost while nothing was learned
     empty = champion_with(recalibrated("none", "declared_none", "recalibration: none is declared; no window", rows=0))
     assert dict(_facts(empty))["calibration"].endswith("declared; no window")
-    assert empty.to_json()["recalibration"]["loss_raw"] is None
+    document = empty.to_json()["recalibration"]
+    assert document["loss_raw"] is None
 
 
 def test_a_calibration_that_is_held_back_is_told_with_its_reason() -> None:
@@ -133,11 +136,12 @@ def test_why_no_group_is_served_apart_is_told() -> None:
     why = "the selection rate gap by line would be 0.3, and 0.2 is declared"
     found = champion_with({**recalibrated("none", "nothing_new", "over"), "groups": {**groups, "withheld": why}})
     assert dict(_facts(found))["calibration"].endswith(f"by the last window no group is served apart: {why}")
-    assert found.to_json()["recalibration"]["withheld"] == why
+    document: Any = found.to_json()["recalibration"]
+    assert document["withheld"] == why
 
 
 def test_what_was_asked_for_and_waits_is_said_and_what_was_answered_is_not() -> None:
-    trigger = {"kind": "manual", "reason": "new stations", "requested_at": END, "window_end": None}
+    trigger: Trigger = {"kind": "manual", "reason": "new stations", "requested_at": END, "window_end": None}
     asked = [KeptRequest("late_train", name, END, trigger, "the run train-1", "a person") for name in ("one", "two")]
     later = END + timedelta(days=1)
     answered = Run("late_train", "train-2", "train", later, later)
@@ -157,8 +161,8 @@ SUMS = {
 
 
 def test_how_intervals_did_is_said_in_a_line() -> None:
-    figures = {"rows": 600, "windows": 3, "low": 0.87, "high": 0.94, "mean_width": 7.5, "score": 9.0}
-    spread = {
+    figures: dict[str, Any] = {"rows": 600, "windows": 3, "low": 0.87, "high": 0.94, "mean_width": 7.5, "score": 9.0}
+    spread: dict[str, Any] = {
         "interval": {"coverage": 0.9, "below": 2.0, "above": 4.0},
         "served": {**figures, "coverage": 0.91},
         "raw": {**figures, "coverage": 0.7, "score": 14.0},
@@ -170,7 +174,8 @@ def test_how_intervals_did_is_said_in_a_line() -> None:
         "intervals of 0.9 held 0.910 (0.870 to 0.940) of the outcomes of 3 labelled windows (600 rows), and would have"
         " held 0.700 as they were at birth; their mean score is 9, and 14"
     )
-    assert found.to_json()["recalibration"]["intervals"] == facts["intervals"]
+    document: Any = found.to_json()["recalibration"]
+    assert document["intervals"] == facts["intervals"]
     plain = champion_with(recalibrated("publish", "learned", "over 3 windows"))
     assert "intervals" not in dict(_facts(plain))
 
@@ -185,4 +190,5 @@ def test_what_an_endpoint_runs_is_told_and_that_nobody_asks_it(served_by: str, a
     told = dict(_facts(found))["endpoint"]
     assert told.startswith("everloop-late-train is InService: everloop-late-train-v3-aaaaaa-bbbbbb on 2 instances")
     assert ("aws sagemaker delete-endpoint" in told) is not asked
-    assert found.to_json()["endpoint"]["status"] == "InService"
+    document: Any = found.to_json()["endpoint"]
+    assert document["status"] == "InService"

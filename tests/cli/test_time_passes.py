@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 from datetime import datetime, timedelta
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,7 +14,9 @@ import everloop.cli.operations.training as training
 from everloop.cli.operations.training import follow
 from everloop.cli.operations.waiting import waiting_of
 from everloop.instants import format_instant
-from support.running_cloud import RunningCloud, running_cloud
+from support.running_cloud import RunningCloud
+
+pytestmark = pytest.mark.xdist_group("pointed at")  # one cloud for all of that group
 
 MACHINE = {
     "StartAt": "WaitForBake",
@@ -45,32 +46,31 @@ def wait_for(found: Any) -> Any:
 
 
 def test_what_waits_is_told_and_goes_on_when_its_time_has_passed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cloud: RunningCloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with running_cloud(tmp_path / "state", tmp_path / "cache") as cloud:
-        # GIVEN an execution that waits for a day
-        states, execution = cloud.client("stepfunctions"), start(cloud, 86_400)
-        waiting = wait_for(lambda: waiting_of(states, execution))
-        begun = states.describe_execution(executionArn=execution)["startDate"]
-        # THEN it is told until when
-        assert waiting.state == "WaitForBake"
-        assert abs(waiting.until - begun - timedelta(days=1)) < timedelta(seconds=30)
-        # WHEN time passes to shortly before; THEN it still waits
-        cloud.daemon.pass_time(waiting.until - timedelta(minutes=10))
-        assert states.describe_execution(executionArn=execution)["status"] == "RUNNING"
-        # WHEN it passes beyond; THEN it has ended, at its instant
-        cloud.daemon.pass_time(waiting.until + timedelta(hours=2))
-        ended = wait_for(lambda: states.describe_execution(executionArn=execution).get("stopDate"))
-        assert abs(ended - waiting.until) < timedelta(seconds=5)
-        assert waiting_of(states, execution) is None
-        # and whoever follows it is told each step once, whatever a page of its history holds
-        machine, _, run = execution.replace(":execution:", ":stateMachine:").rpartition(":")
-        account: Any = SimpleNamespace(
-            client=lambda service: states, model=lambda name: SimpleNamespace(state_machine_arn=machine)
-        )
-        monkeypatch.setattr(training, "EVENTS_A_PAGE", 2)
-        told = [(step.state, step.event) for step in follow(account, "m", run, until_state=None)]
-        assert told == [(name, event) for name in ("WaitForBake", "Done") for event in ("started", "done")]
-        # and the clock goes on
-        now = datetime.fromisoformat(cloud.daemon.clock()["now"])
-        assert timedelta(0) <= now - waiting.until - timedelta(hours=2) < timedelta(minutes=5)
+    # GIVEN an execution that waits for a day
+    states, execution = cloud.client("stepfunctions"), start(cloud, 86_400)
+    waiting = wait_for(lambda: waiting_of(states, execution))
+    begun = states.describe_execution(executionArn=execution)["startDate"]
+    # THEN it is told until when
+    assert waiting.state == "WaitForBake"
+    assert abs(waiting.until - begun - timedelta(days=1)) < timedelta(seconds=30)
+    # WHEN time passes to shortly before; THEN it still waits
+    cloud.daemon.pass_time(waiting.until - timedelta(minutes=10))
+    assert states.describe_execution(executionArn=execution)["status"] == "RUNNING"
+    # WHEN it passes beyond; THEN it has ended, at its instant
+    cloud.daemon.pass_time(waiting.until + timedelta(hours=2))
+    ended = wait_for(lambda: states.describe_execution(executionArn=execution).get("stopDate"))
+    assert abs(ended - waiting.until) < timedelta(seconds=5)
+    assert waiting_of(states, execution) is None
+    # and whoever follows it is told each step once, whatever a page of its history holds
+    machine, _, run = execution.replace(":execution:", ":stateMachine:").rpartition(":")
+    account: Any = SimpleNamespace(
+        client=lambda service: states, model=lambda name: SimpleNamespace(state_machine_arn=machine)
+    )
+    monkeypatch.setattr(training, "EVENTS_A_PAGE", 2)
+    told = [(step.state, step.event) for step in follow(account, "m", run, until_state=None)]
+    assert told == [(name, event) for name in ("WaitForBake", "Done") for event in ("started", "done")]
+    # and the clock goes on
+    now = datetime.fromisoformat(cloud.daemon.clock()["now"])
+    assert timedelta(0) <= now - waiting.until - timedelta(hours=2) < timedelta(minutes=5)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -27,7 +28,8 @@ class Puts:
     """S3 of one bucket, which remembers in what order objects were written."""
 
     def __init__(self, client: Any) -> None:
-        self.client, self.written = client, []
+        self.client = client
+        self.written: list[str] = []
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.client, name)
@@ -38,7 +40,7 @@ class Puts:
 
 
 @pytest.fixture
-def s3():
+def s3() -> Iterator[Puts]:
     with mock_aws():
         client = aws_client("s3")
         client.create_bucket(Bucket="lake")
@@ -146,7 +148,7 @@ def test_rows_under_another_key_or_target_than_the_champions_are_not_taken(s3: P
     ],
 )
 def test_leaving_rows_out_is_offered_where_it_helps(table: pd.DataFrame, skip_refused: bool, remedy: str) -> None:
-    account = SimpleNamespace(now=lambda: START + timedelta(days=30))
+    account: Any = SimpleNamespace(now=lambda: START + timedelta(days=30))
     with pytest.raises(RefusedDataError) as refused:
         import_rows(account, DECLARATION, table, place="trains.csv", skip_refused=skip_refused)
     assert refused.value.remedy == remedy
@@ -154,7 +156,7 @@ def test_leaving_rows_out_is_offered_where_it_helps(table: pd.DataFrame, skip_re
 
 def test_other_columns_are_to_be_called_as_declared(tmp_path: Path) -> None:
     history_table(8).rename(columns={"wind": "Wind speed"}).to_csv(tmp_path / "trains.csv", index=False)
-    account = SimpleNamespace(now=lambda: START + timedelta(days=30), model=lambda _name: None)
+    account: Any = SimpleNamespace(now=lambda: START + timedelta(days=30), model=lambda _name: None)
     with pytest.raises(RefusedDataError) as refused:
         import_history(account, DECLARATION, tmp_path / "trains.csv")
     assert "'Wind speed'" in refused.value.message

@@ -22,6 +22,7 @@ from everloop.cli.operations.removal.stacks import QUEUE, STATE_MACHINE, Resourc
 from everloop.registry.records import ActiveRun, Rollout
 from tests.cli.operations.test_rollouts import Account as RolloutAccount
 from tests.fakes.lambda_function import refusal as api_error
+from tests.helpers.present import present
 
 NOW = datetime(2013, 3, 1, tzinfo=UTC)
 MACHINE = "arn:aws:states:us-east-1:1:stateMachine:everloop-flights-pipeline"
@@ -247,8 +248,8 @@ class Leaving(RolloutAccount):
     def client(self, service: str) -> Any:
         found = super().client(service) if service not in ("cloudformation", "sagemaker") else None
         if service == "stepfunctions":
-            found.stop_execution = self._stop
-            found.get_paginator = lambda _: SimpleNamespace(paginate=self._list)
+            present(found).stop_execution = self._stop
+            present(found).get_paginator = lambda _: SimpleNamespace(paginate=self._list)
         return {"cloudformation": self.formation, "sagemaker": SimpleNamespace()}.get(service, found)
 
     def _stop(self, *, executionArn: str, error: str, cause: str) -> None:
@@ -295,7 +296,7 @@ class TestCarryingOut:
         leaving = Leaving()
         leaving.promote()
         leaving.remove()
-        assert leaving.store.versions.champion().version == 2
+        assert present(leaving.store.versions.champion()).version == 2
         assert leaving.store.rollouts.get("train-2").status == "removed"
 
     def test_typed_again_it_records_nothing_more(self) -> None:

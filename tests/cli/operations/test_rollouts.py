@@ -28,6 +28,7 @@ from tests.fakes.lambda_function import FakeLambda, refusal
 from tests.fakes.registry_function import remote_registry
 from tests.fakes.registry_table import dynamodb
 from tests.helpers.declarations import binary_document, declare
+from tests.helpers.present import present
 from tests.helpers.registry_scenes import BEGIN, at, close_run, open_run, register
 
 MODEL = "flights"
@@ -43,7 +44,8 @@ class Account:
 
     def __init__(self) -> None:
         self.executions: dict[str, str] = {}
-        self.function, self.invoked, self.fails = FakeLambda(), [], False
+        self.function, self.fails = FakeLambda(), False
+        self.invoked: list[Any] = []
         self.missing = False
         self.store = remote_registry(dynamodb(), MODEL)
         self.conductor = Conductor(
@@ -58,7 +60,7 @@ class Account:
         self.conductor.promote("train-1", at=at(30))
         self.conductor.retire("train-1", at=at(40))
         close_run(self.store, "train-1")
-        self.old = self.store.versions.champion().lambda_version
+        self.old = present(self.store.versions.champion()).lambda_version
         self._train("train-2", minute=60)
         self.executions["train-2"] = "ABORTED"
 
@@ -136,7 +138,7 @@ def back(*more: str) -> Result:
 
 class TestRelease:
     @pytest.mark.parametrize("execution", ["ABORTED", "TIMED_OUT", "FAILED", None])
-    def test_takes_the_traffic_back_and_closes_the_run(self, account: Account, execution: str | None):
+    def test_takes_the_traffic_back_and_closes_the_run(self, account: Account, execution: str | None) -> None:
         # Step Functions has forgotten an execution after three months.
         account.executions = {"train-2": execution} if execution else {}
         found = release()
@@ -148,12 +150,12 @@ class TestRelease:
             State.EXPERIMENTING,
             State.PRODUCTION,
         )
-        assert "rolled back by hand: it hung" in account.store.versions.get(2).reason
+        assert "rolled back by hand: it hung" in present(account.store.versions.get(2).reason)
         assert (account.store.runs.get("train-2").status, account.store.runs.active()) == ("released", None)
         records = {r.action: r.actor for r in account.store.ledger.audit_records() if r.run_id == "train-2"}
         assert (records["rolled_back"], records["run_closed"]) == (PERSON, PERSON)
 
-    def test_again_changes_nothing(self, account: Account):
+    def test_again_changes_nothing(self, account: Account) -> None:
         release()
         head = account.store.ledger.audit_head()
         found = release("--json")
@@ -162,7 +164,7 @@ class TestRelease:
         assert (told["status"], told["taken_back"], told["rollout"]["status"]) == ("released", False, "rolled_back")
         assert account.store.ledger.audit_head() == head
 
-    def test_of_a_run_whose_traffic_is_back_already_closes_it(self, account: Account):
+    def test_of_a_run_whose_traffic_is_back_already_closes_it(self, account: Account) -> None:
         back()
         # GIVEN a step that was under way gave it some again
         new = account.store.rollouts.get("train-2").lambda_version
@@ -171,22 +173,22 @@ class TestRelease:
         assert account.store.runs.get("train-2").status == "released"
         assert account.serving == {account.old: 1}
 
-    def test_leaves_the_run_open_while_the_traffic_could_not_be_taken_back(self, account: Account):
+    def test_leaves_the_run_open_while_the_traffic_could_not_be_taken_back(self, account: Account) -> None:
         account.fails = True
         found = release()
         assert isinstance(found.exception, CommandError)
         assert "AliasContendedError: predict:live was changed by someone else" in found.exception.message
-        assert account.store.runs.active().run_id == "train-2"
+        assert present(account.store.runs.active()).run_id == "train-2"
 
-    def test_leaves_what_was_promoted_where_it_is(self, account: Account):
+    def test_leaves_what_was_promoted_where_it_is(self, account: Account) -> None:
         account.promote()
         serving = account.serving
         found = release()
         assert "version 2 was promoted and keeps serving" in found.output
-        assert (account.serving, account.store.versions.champion().version) == (serving, 2)
+        assert (account.serving, present(account.store.versions.champion()).version) == (serving, 2)
         assert account.store.runs.get("train-2").status == "released"
 
-    def test_of_a_run_that_came_to_no_rollout_only_closes_it(self, account: Account):
+    def test_of_a_run_that_came_to_no_rollout_only_closes_it(self, account: Account) -> None:
         release()
         open_run(account.store, "train-3")
         invocations = len(account.invoked)
@@ -197,7 +199,7 @@ class TestRelease:
 
 
 @pytest.mark.parametrize("words", [("runs", "release", MODEL, "train-2"), ("rollout", "back", MODEL)])
-def test_without_a_reason_nothing_is_done(account: Account, words: tuple[str, ...]):
+def test_without_a_reason_nothing_is_done(account: Account, words: tuple[str, ...]) -> None:
     serving, head = account.serving, account.store.ledger.audit_head()
     found = CliRunner().invoke(everloop, [*words, "--reason", " "])
     assert isinstance(found.exception, CommandError)
@@ -206,7 +208,7 @@ def test_without_a_reason_nothing_is_done(account: Account, words: tuple[str, ..
 
 
 @pytest.mark.parametrize("command", [release, back])
-def test_a_running_execution_is_left_alone(account: Account, command: Any):
+def test_a_running_execution_is_left_alone(account: Account, command: Any) -> None:
     account.executions["train-2"] = "RUNNING"
     serving, head = account.serving, account.store.ledger.audit_head()
     found = command()
@@ -217,7 +219,7 @@ def test_a_running_execution_is_left_alone(account: Account, command: Any):
     assert (account.serving, account.store.ledger.audit_head(), account.invoked) == (serving, head, [])
 
 
-def test_another_failure_of_the_account_is_no_dead_execution(account: Account, monkeypatch: pytest.MonkeyPatch):
+def test_another_failure_of_the_account_is_no_dead_execution(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
     def denied(**_: Any) -> None:
         raise refusal("AccessDeniedException", "no", "DescribeExecution")
 
@@ -227,7 +229,7 @@ def test_another_failure_of_the_account_is_no_dead_execution(account: Account, m
 
 
 class TestBack:
-    def test_ends_a_canary_and_says_how_to_close_its_run(self, account: Account):
+    def test_ends_a_canary_and_says_how_to_close_its_run(self, account: Account) -> None:
         found = back()
         assert found.exit_code == 0, found.output
         assert "the rollout of version 2 is rolled_back: version 1 has all traffic" in found.output
@@ -235,19 +237,22 @@ class TestBack:
         assert account.serving == {account.old: 1}
         assert account.store.versions.get(2).state is State.EXPERIMENTING
 
-    def test_ends_the_canary_of_a_run_that_closed_without_it(self, account: Account):
+    def test_ends_the_canary_of_a_run_that_closed_without_it(self, account: Account) -> None:
         close_run(account.store, "train-2", status="failed")
         found = back()
         assert account.serving == {account.old: 1}
         assert "runs release" not in found.output
 
-    def test_undoes_a_promotion_in_its_bake(self, account: Account):
+    def test_undoes_a_promotion_in_its_bake(self, account: Account) -> None:
         account.promote()
         assert back().exit_code == 0
         assert account.serving == {account.old: 1}
-        assert (account.store.versions.champion().version, account.store.versions.get(1).state) == (1, State.PRODUCTION)
+        assert (present(account.store.versions.champion()).version, account.store.versions.get(1).state) == (
+            1,
+            State.PRODUCTION,
+        )
 
-    def test_again_finishes_what_is_left(self, account: Account):
+    def test_again_finishes_what_is_left(self, account: Account) -> None:
         back()
         head = account.store.ledger.audit_head()
         # GIVEN a step that was under way moved the alias after it
@@ -259,7 +264,7 @@ class TestBack:
         assert account.serving == {account.old: 1}
         assert account.store.ledger.audit_head() == head
 
-    def test_without_a_rollout_there_is_nothing_to_take_back(self, account: Account):
+    def test_without_a_rollout_there_is_nothing_to_take_back(self, account: Account) -> None:
         account.promote()
         account.conductor.retire("train-2", at=at(80))
         found = back()
@@ -267,7 +272,7 @@ class TestBack:
         assert "no version of flights is being rolled out" in found.exception.message
         assert account.invoked == []
 
-    def test_of_a_model_without_its_function(self, account: Account):
+    def test_of_a_model_without_its_function(self, account: Account) -> None:
         account.missing = True
         found = back()
         assert isinstance(found.exception, NotDeployedError)

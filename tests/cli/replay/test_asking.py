@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from everloop.cli.exceptions import ApiRefusedError
-from everloop.cli.replay.asking import Refusal, ask, batches
+from everloop.cli.replay.asking import Instance, Refusal, ask, batches
 from everloop.cli.replay.summary import refusals
+from everloop.serving.protocols.predictions import Prediction, PredictionsDocument
 
 
 def rows(count: int, text: str = "north") -> list[dict[str, Any]]:
@@ -24,7 +25,7 @@ def rows(count: int, text: str = "north") -> list[dict[str, Any]]:
     most_bytes=st.integers(60, 900),
 )
 def test_parts_keep_the_order_and_fit_a_request(texts: list[str], most_rows: int, most_bytes: int) -> None:
-    instances = [{"id": str(i), "line": text} for i, text in enumerate(texts)]
+    instances: list[Instance] = [{"id": str(i), "line": text} for i, text in enumerate(texts)]
     parts = list(batches(instances, most_rows, most_bytes))
     assert [row for part in parts for row in part] == instances
     for part in parts:
@@ -47,12 +48,12 @@ class Endpoint:
     """Refuses some rows: by name, or as too much at once, or by failing."""
 
     def __init__(
-        self, bad: set[str] = frozenset(), *, most: int = 10**6, fails: bool = False, names: bool = True
+        self, bad: frozenset[str] = frozenset(), *, most: int = 10**6, fails: bool = False, names: bool = True
     ) -> None:
         self.bad, self.most, self.fails, self.names = bad, most, fails, names
         self.requests = 0
 
-    def post(self, instances: list[dict[str, Any]]) -> dict[str, Any]:
+    def post(self, instances: list[Instance]) -> PredictionsDocument:
         self.requests += 1
         if self.fails:
             raise ApiRefusedError(500, {"message": "Internal Server Error"}, "see the log")
@@ -66,7 +67,10 @@ class Endpoint:
                     "index": index if self.names else None,
                 }
                 raise ApiRefusedError(400, {"error": told}, "fix the request")
-        return {"predictions": [row["id"] for row in instances]}
+        predictions: list[Prediction] = [
+            {"prediction_id": str(row["id"]), "prediction": 1.0, "probability": 0.9} for row in instances
+        ]
+        return {"model": "m", "version": 1, "calibration": None, "predictions": predictions}
 
 
 def asked(endpoint: Endpoint, count: int = 100) -> tuple[list[str], list[Refusal]]:
@@ -76,8 +80,9 @@ def asked(endpoint: Endpoint, count: int = 100) -> tuple[list[str], list[Refusal
             assert [row["id"] for row in part] == [answer.key]
             refused.append(answer)
         else:
-            assert answer["predictions"] == [row["id"] for row in part]
-            answered += answer["predictions"]
+            ids = [one["prediction_id"] for one in answer["predictions"]]
+            assert ids == [row["id"] for row in part]
+            answered += ids
     return answered, refused
 
 
@@ -108,7 +113,7 @@ def test_a_failing_service_refuses_all_of_them_once() -> None:
 
 
 def test_who_may_not_ask_is_no_refused_row() -> None:
-    def post(_: list[dict[str, Any]]) -> dict[str, Any]:
+    def post(_: list[Instance]) -> PredictionsDocument:
         raise ApiRefusedError(403, {"message": "Forbidden"}, "credentials")
 
     with pytest.raises(ApiRefusedError):

@@ -14,11 +14,16 @@ from everloop.cli.replay.exceptions import LoopNotClosedError
 from everloop.cli.replay.first_champion import Attempt, FirstChampion
 from everloop.cli.replay.progress import Progress
 from everloop.cli.replay.stream import ReplayData
+from everloop.reasons import ReasonDocument
 from tests.helpers.declarations import binary_document, declare
 
 CUT = datetime(2024, 3, 1, tzinfo=UTC)
-PASSED = {"code": "parity_flips", "passed": True, "sentence": "It answered as trained."}
-FAILED = {"code": "minimum_test_rows", "passed": False, "sentence": "There are 120 test rows. That is about 15 days."}
+PASSED: ReasonDocument = {"code": "parity_flips", "passed": True, "sentence": "It answered as trained."}
+FAILED: ReasonDocument = {
+    "code": "minimum_test_rows",
+    "passed": False,
+    "sentence": "There are 120 test rows. That is about 15 days.",
+}
 REFUSED = Verdict("train-1", "rejected", "fail", 1, [FAILED, PASSED])
 
 

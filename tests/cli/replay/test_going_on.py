@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -28,7 +29,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("going_on")
     model = folder / "models" / BAKERY
     model.mkdir(parents=True)
-    document = copy.deepcopy(BAKERY_DOCUMENT)
+    document: dict[str, Any] = copy.deepcopy(BAKERY_DOCUMENT)
     document["data"]["minimum_rows"] = 150
     document["gate"]["minimum_test_rows"] = 300
     document["recalibration"] = "none"

@@ -5,14 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from everloop.cli.replay.report import served, told
+from everloop.cli.replay.summary import RetrainingFacts, ServingFacts
 
 PASSED = {"code": "absolute_threshold", "passed": True, "sentence": "It is good enough."}
 FAILED = {"code": "better_than_baseline", "passed": False, "sentence": "It may be worse than the baseline."}
 
 
-def retraining(**changes: Any) -> dict[str, Any]:
-    usual = {"trigger": "quality", "reason": "The answers lose 12% more.", "verdict": "pass", "version": 3}
-    return {**usual, "reasons": [PASSED], "cause": None, **changes}
+def retraining(**changes: Any) -> RetrainingFacts:
+    facts: Any = {"trigger": "quality", "reason": "The answers lose 12% more.", "verdict": "pass", "version": 3}
+    found: RetrainingFacts = facts | {"reasons": [PASSED], "cause": None} | changes
+    return found
 
 
 def test_one_that_passed() -> None:
@@ -32,7 +34,7 @@ def test_one_that_failed_before_its_gate() -> None:
 
 def test_a_promotion_says_which_bytes_came_to_serve() -> None:
     assert served({"version": 3, "serves": "refit", "against": []}) == ", its refit"
-    kept = {"version": 3, "serves": "evaluated", "against": ["It differs by 0.7.", "It fits worse."]}
+    kept: ServingFacts = {"version": 3, "serves": "evaluated", "against": ["It differs by 0.7.", "It fits worse."]}
     assert served(kept) == ", no refit: It differs by 0.7. It fits worse."
     assert served({**kept, "against": []}) == "", "none was to be made"
     assert served(None) == ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -19,22 +20,27 @@ from everloop.cli.replay.money import money, money_saved
 from everloop.evaluation.metrics import estimate
 from everloop.problem_types import MULTICLASS
 from everloop.serving.labels import LabelRules
+from everloop.serving.protocols.predictions import Prediction
 from tests.helpers.declarations import CLASSES, as_yaml, declare, multiclass_document
 
 AT = datetime(2013, 3, 1, tzinfo=UTC)
 RULES = LabelRules(False, classes=tuple(CLASSES))
 
 
-def answered(rows: int = 60):
+def answered(rows: int = 60) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
     """The predictions file of ``rows`` answers over six days, and their labels and probabilities."""
     rng = np.random.default_rng(1)
     chances, labels = rng.dirichlet([2, 1, 1], rows), rng.integers(0, 3, rows)
     answers = Answers(classes=tuple(CLASSES))
     for row in range(rows):
         at, each = AT + timedelta(hours=2 * row), chances[row].tolist()
-        said = {"prediction_id": f"p{row}", "prediction": CLASSES[int(np.argmax(each))], "probability": max(each)}
-        said["probabilities"] = dict(zip(CLASSES, each, strict=True))
-        answers.add(at, [f"k{row}"], {"version": 1, "calibration": None, "predictions": [said]})
+        said: Prediction = {
+            "prediction_id": f"p{row}",
+            "prediction": CLASSES[int(np.argmax(each))],
+            "probability": max(each),
+            "probabilities": dict(zip(CLASSES, each, strict=True)),
+        }
+        answers.add(at, [f"k{row}"], {"model": "m", "version": 1, "calibration": None, "predictions": [said]})
         answers.add_label(f"k{row}", float(labels[row]), at)
     frame = answers.to_frame()
     for place in range(3):
@@ -65,7 +71,7 @@ def test_a_window_has_the_loss_of_both() -> None:
     assert found["frozen_loss"] == pytest.approx(np.log(3))
 
 
-def test_labels_of_a_file_are_named(tmp_path) -> None:
+def test_labels_of_a_file_are_named(tmp_path: Path) -> None:
     file = tmp_path / "labels.csv"
     file.write_text("key,label\nk1,late\nk2,cancelled\n")
     read = read_labels(file, classes=RULES.classes)
@@ -73,14 +79,14 @@ def test_labels_of_a_file_are_named(tmp_path) -> None:
     require_allowed(file, read, RULES)
 
 
-def test_a_label_outside_the_classes_is_refused_with_its_row(tmp_path) -> None:
+def test_a_label_outside_the_classes_is_refused_with_its_row(tmp_path: Path) -> None:
     file = tmp_path / "labels.csv"
     file.write_text("key,label\nk1,late\nk2,diverted\n")
     with pytest.raises(CommandError, match="row 2: 'label' is 'diverted', which is not one of the classes on_time"):
         require_allowed(file, read_labels(file, classes=RULES.classes), RULES)
 
 
-def test_labels_that_are_whole_numbers_are_read_as_such(tmp_path) -> None:
+def test_labels_that_are_whole_numbers_are_read_as_such(tmp_path: Path) -> None:
     file = tmp_path / "labels.csv"
     file.write_text("key,label\nk1,3\nk2,1\n")
     rules = LabelRules(False, classes=(3, 1, 2))
@@ -89,7 +95,7 @@ def test_labels_that_are_whole_numbers_are_read_as_such(tmp_path) -> None:
     assert [one["label"] for one in read.labels] == [3.0, 1.0]
 
 
-def test_a_backtest_is_refused_at_the_door(tmp_path) -> None:
+def test_a_backtest_is_refused_at_the_door(tmp_path: Path) -> None:
     folder = tmp_path / "models" / "late_train"
     folder.mkdir(parents=True)
     (folder / "model.yaml").write_text(as_yaml(multiclass_document()))

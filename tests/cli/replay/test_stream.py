@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -10,17 +11,19 @@ import pytest
 
 from everloop.cli.replay.exceptions import ReplayDataError
 from everloop.cli.replay.stream import Outcomes, Questions, load, timeline
+from everloop.model_file import ModelDeclaration
 from tests.helpers.declarations import binary_document, declare
 
+Edit = Callable[[pd.Series], pd.Series]
 CUT = datetime(2024, 3, 1, tzinfo=UTC)
 
 
 @pytest.fixture
-def declaration():
+def declaration() -> ModelDeclaration:
     return declare(binary_document())
 
 
-def write(path, first="2024-02-27", **edits):
+def write(path: Path, first: str = "2024-02-27", **edits: Edit) -> Path:
     """A week and a half of trains, one an hour; ``edits`` change columns."""
     times = pd.date_range(first, periods=240, freq="h", tz="UTC") + pd.Timedelta(minutes=20)
     frame = pd.DataFrame(
@@ -42,21 +45,21 @@ def write(path, first="2024-02-27", **edits):
 
 
 @pytest.fixture
-def file(tmp_path):
+def file(tmp_path: Path) -> Path:
     return write(tmp_path / "trains.csv")
 
 
-def at(place, value):
+def at(place: int, value: object) -> Edit:
     """Puts ``value`` into one row."""
 
-    def edit(column):
+    def edit(column: pd.Series) -> pd.Series:
         column.iloc[place] = value
         return column
 
     return edit
 
 
-def test_keys_are_asked_about_as_the_lake_keeps_them(file, tmp_path, declaration):
+def test_keys_are_asked_about_as_the_lake_keeps_them(file: Path, tmp_path: Path, declaration: ModelDeclaration) -> None:
     frame = pd.read_csv(file, parse_dates=["departure"])
     frame["train_id"] = range(1_000_000_000, 1_000_000_000 + len(frame))
     frame["operator"] = "a"
@@ -66,7 +69,7 @@ def test_keys_are_asked_about_as_the_lake_keeps_them(file, tmp_path, declaration
     assert (data.history["train_id"].iloc[0], asked[-1]) == ("1000000000", str(1_000_000_000 + len(frame) - 1))
 
 
-def test_rows_may_come_in_any_order(file, tmp_path, declaration):
+def test_rows_may_come_in_any_order(file: Path, tmp_path: Path, declaration: ModelDeclaration) -> None:
     frame = pd.read_csv(file, dtype=str).sample(frac=1, random_state=3)
     frame.to_csv(tmp_path / "mixed.csv", index=False)
     mixed, ordered = (load(path, declaration, CUT) for path in (tmp_path / "mixed.csv", file))
@@ -74,7 +77,7 @@ def test_rows_may_come_in_any_order(file, tmp_path, declaration):
     pd.testing.assert_frame_equal(mixed.history.reset_index(drop=True), ordered.history)
 
 
-def test_history_knows_no_outcome_that_came_after_the_cut(file, declaration):
+def test_history_knows_no_outcome_that_came_after_the_cut(file: Path, declaration: ModelDeclaration) -> None:
     data = load(file, declaration, CUT)
     lag = timedelta(hours=declaration.data.label_lag_hours)
     known = data.history["departure"] + lag <= pd.Timestamp(CUT)
@@ -84,12 +87,14 @@ def test_history_knows_no_outcome_that_came_after_the_cut(file, declaration):
     assert (~known).sum() == 12
 
 
-def test_every_row_is_asked_once_in_its_hour_and_answered_after_its_lag(file, declaration):
+def test_every_row_is_asked_once_in_its_hour_and_answered_after_its_lag(
+    file: Path, declaration: ModelDeclaration
+) -> None:
     data = load(file, declaration, CUT)
     events = list(timeline(data, declaration))
     assert [e.at for e in events] == sorted(e.at for e in events)
     asked = [(e.at, key) for e in events if isinstance(e, Questions) for key in [i["train_id"] for i in e.instances]]
-    assert sorted(key for _, key in asked) == sorted(data.stream["train_id"])
+    assert sorted(str(key) for _, key in asked) == sorted(data.stream["train_id"])
     time_of = dict(zip(data.stream["train_id"], data.stream["time"], strict=True))
     for at, key in asked:
         assert timedelta(0) <= time_of[key] - at < timedelta(hours=1)
@@ -100,7 +105,9 @@ def test_every_row_is_asked_once_in_its_hour_and_answered_after_its_lag(file, de
 
 
 @pytest.mark.parametrize("cut", [datetime(2020, 1, 1, tzinfo=UTC), datetime(2030, 1, 1, tzinfo=UTC)])
-def test_a_cut_outside_the_data_is_refused_with_what_there_is(file, declaration, cut):
+def test_a_cut_outside_the_data_is_refused_with_what_there_is(
+    file: Path, declaration: ModelDeclaration, cut: datetime
+) -> None:
     with pytest.raises(ReplayDataError, match="2024-02-27"):
         load(file, declaration, cut)
 
@@ -116,7 +123,9 @@ def test_a_cut_outside_the_data_is_refused_with_what_there_is(file, declaration,
         ("2261-04-02", datetime(2261, 4, 5, tzinfo=UTC), None),
     ],
 )
-def test_a_replay_lives_within_the_days_that_are_captured(tmp_path, declaration, first, cut, starts):
+def test_a_replay_lives_within_the_days_that_are_captured(
+    tmp_path: Path, declaration: ModelDeclaration, first: str, cut: datetime, starts: str | None
+) -> None:
     file = write(tmp_path / "trains.csv", first)
     if starts is None:
         with pytest.raises(ReplayDataError, match="captured from 1970-01-01 to 2261-04-10"):
@@ -141,12 +150,14 @@ STREAMED = 200
         ({"train_id": at(STREAMED, "")}, "train_id"),
     ],
 )
-def test_a_row_that_could_not_be_asked_about_refuses_the_file_at_once(tmp_path, declaration, edits, says):
+def test_a_row_that_could_not_be_asked_about_refuses_the_file_at_once(
+    tmp_path: Path, declaration: ModelDeclaration, edits: dict[str, Edit], says: str
+) -> None:
     with pytest.raises(ReplayDataError, match=rf"(?s)nothing was replayed.*{says}.*row {STREAMED + 1}"):
-        load(write(tmp_path / "trains.csv", **edits), declaration, CUT)
+        load(write(tmp_path / "trains.csv", "2024-02-27", **edits), declaration, CUT)
 
 
-def test_bad_rows_are_told_and_left_out_where_that_is_said(tmp_path, declaration):
+def test_bad_rows_are_told_and_left_out_where_that_is_said(tmp_path: Path, declaration: ModelDeclaration) -> None:
     # GIVEN a file with a bad row of history, one of the stream, and a key that is there twice
     file = write(
         tmp_path / "trains.csv", departure=at(3, "soon"), distance=at(STREAMED, "ten"), train_id=at(150, "t0149")
