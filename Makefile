@@ -21,8 +21,8 @@ loop: setup ## The closed loop on a year of real flights, on this machine
 
 # The tests of the local cloud change moto inside their process, so they have processes of their own.
 test: setup ## All tests
-	@$(VENV)/python -m pytest -n 2 --dist loadgroup localcloud/tests
-	@$(VENV)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder tests
+	@$(VENV)/python -m pytest -n 3 --dist loadgroup localcloud/tests
+	@$(VENV)/python -m pytest -n 3 --dist loadgroup --no-loadscope-reorder tests
 
 # The domain and its doors, without jobs, clouds or syntheses: what is worth running at every save.
 test-fast: setup ## The quick tests, without clouds, jobs and syntheses
@@ -42,7 +42,7 @@ coverage: setup ## What the tests run of the code, without clouds; fails below t
 	  --cov-report=term:skip-covered tests/everloop tests/functions
 
 lint: setup docs ## Style, types, and the docs' links
-	@$(VENV)/ruff check . && $(VENV)/ruff format --check . && $(VENV)/mypy
+	@$(VENV)/ruff check . && $(VENV)/ruff format --check . && $(VENV)/mypy --num-workers 2
 
 docs: setup ## The docs as a site, in .cache/site; a dead link fails
 	@$(VENV)/python -m pip install --quiet --requirement requirements-docs.txt --constraint constraints.txt

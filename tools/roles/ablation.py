@@ -167,7 +167,7 @@ def standing(folder: Path) -> Iterator[Loop]:
     file.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
     declaration = find_declaration(BAKERY, models)
     data = load(
-        sales(folder / "sales.csv", drift=0.0), declaration, datetime.fromisoformat(HISTORY_ENDS).replace(tzinfo=UTC)
+        sales(folder / "sales.csv", turns=False), declaration, datetime.fromisoformat(HISTORY_ENDS).replace(tzinfo=UTC)
     )
     assembly = synthesize_models(models, folder)
     with standing_cloud(folder, declaration, data, assembly, quiet=True) as loop:

@@ -45,6 +45,19 @@ KEPT: tuple[Kept, ...] = (
         test="tests/everloop/registry/test_locked_audit.py",
     ),
     Kept(
+        ("Functions/Rollout",),
+        ("sagemaker:DescribeEndpoint", "sagemaker:DescribeEndpointConfig", "sagemaker:DescribeModel"),
+        "an endpoint that somebody made by hand under another name is looked at; refused, the look says so",
+        on="endpoint/*",
+        test="tests/everloop/rollout/test_elsewhere.py",
+    ),
+    Kept(
+        ("Functions/Rollout",),
+        ("sagemaker:ListEndpoints",),
+        "endpoints by other names are listed at each look; refused, it says so",
+        test="tests/everloop/rollout/test_elsewhere.py",
+    ),
+    Kept(
         ("Functions/Snapshot", "Functions/Monitor", "Functions/Probe", "Functions/Rollout"),
         ("athena:StopQueryExecution",),
         "a query that takes longer than the function may wait is stopped",
