@@ -10,7 +10,7 @@ from everloop.busy_services import BUSY_CODES, BUSY_STATUSES, ServiceBusyError, 
 
 
 def answer(code: str, status: int = 400) -> ClientError:
-    document = {"Error": {"Code": code, "Message": "no"}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    document: Any = {"Error": {"Code": code, "Message": "no"}, "ResponseMetadata": {"HTTPStatusCode": status}}
     return ClientError(document, "PutEvents")
 
 
@@ -32,7 +32,7 @@ def act(error: Exception | None) -> str:
         ReadTimeoutError(endpoint_url="https://events"),
     ],
 )
-def test_a_busy_service_has_one_name(error: Exception):
+def test_a_busy_service_has_one_name(error: Exception) -> None:
     with pytest.raises(ServiceBusyError, match="try again") as caught:
         act(error)
     assert str(error) in str(caught.value)
@@ -40,17 +40,17 @@ def test_a_busy_service_has_one_name(error: Exception):
 
 
 @pytest.mark.parametrize("error", [answer("AccessDeniedException"), answer("NoSuchKey", 404), ValueError("no")])
-def test_a_refusal_keeps_its_own(error: Exception):
+def test_a_refusal_keeps_its_own(error: Exception) -> None:
     with pytest.raises(type(error)) as caught:
         act(error)
     assert caught.value is error
 
 
-def test_an_answer_is_handed_on():
+def test_an_answer_is_handed_on() -> None:
     assert act(None) == "done"
 
 
-def test_what_boto_tries_again_after_is_busy():
+def test_what_boto_tries_again_after_is_busy() -> None:
     throttled: Any = ThrottledRetryableChecker
     transient: Any = TransientRetryableChecker
     assert {*throttled._THROTTLED_ERROR_CODES, *transient._TRANSIENT_ERROR_CODES} == BUSY_CODES

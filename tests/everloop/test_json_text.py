@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -50,7 +51,9 @@ def test_what_is_no_json_is_one_error_of_a_sentence(name: str) -> None:
         (Reference.from_json, ProfileFormatError),
     ],
 )
-def test_every_file_of_an_artefact_is_refused_as_what_it_is_not(read: object, error: type, name: str) -> None:
+def test_every_file_of_an_artefact_is_refused_as_what_it_is_not(
+    read: Callable[[bytes], object], error: type[Exception], name: str
+) -> None:
     with pytest.raises(error) as refused:
         read(HOSTILE[name])
     assert len(str(refused.value)) < 1000

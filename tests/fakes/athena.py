@@ -25,7 +25,8 @@ TABLES = {
     "history": f'key VARCHAR, time TIMESTAMP, label DOUBLE, {FEATURES}, "$path" VARCHAR',
     "predictions": f"prediction_id VARCHAR, request_id VARCHAR, version INTEGER, time TIMESTAMP, key VARCHAR,"
     f" prediction DOUBLE, probability DOUBLE, latency_ms DOUBLE, raw_score DOUBLE,"
-    f" calibration_sha256 VARCHAR, prediction_low DOUBLE, prediction_high DOUBLE, {FEATURES}, date VARCHAR",
+    f" calibration_sha256 VARCHAR, prediction_low DOUBLE, prediction_high DOUBLE,"
+    f" capture_share DOUBLE, {FEATURES}, date VARCHAR",
     "labels": "label_id VARCHAR, prediction_id VARCHAR, key VARCHAR, label DOUBLE, time TIMESTAMP, date VARCHAR",
     "frozen": f"key VARCHAR, time TIMESTAMP, label DOUBLE, s BIGINT, {FEATURES}, u VARCHAR",
 }
@@ -103,7 +104,7 @@ class FakeAthena:
 
     def _select(self, identifier: str, sql: str) -> None:
         found = self.connection.execute(sql)
-        names = [column[0] for column in found.description]
+        names: list[str | None] = [column[0] for column in found.description]
         self.answers[identifier] = [names, *([text(cell) for cell in row] for row in found.fetchall())]
 
     def _unload(self, identifier: str, unload: re.Match[str]) -> str:

@@ -71,7 +71,8 @@ class FakeLambda:
 
     def variables(self, version: str) -> dict[str, str]:
         """The environment a version runs with."""
-        return self._configuration(version, "test")["Environment"]["Variables"]
+        variables: dict[str, str] = self._configuration(version, "test")["Environment"]["Variables"]
+        return variables
 
     def get_alias(self, *, FunctionName: str, Name: str) -> dict[str, Any]:
         self._enter("get_alias")

@@ -21,6 +21,8 @@ from moto.dynamodb.responses import DynamoHandler
 from moto.utilities.utils import get_partition
 from werkzeug.http import http_date
 
+from tests.helpers.present import present
+
 ACTIONS = frozenset(
     {"DeleteItem", "GetItem", "PutItem", "Query", "Scan", "TransactGetItems", "TransactWriteItems", "UpdateItem"}
 )
@@ -70,10 +72,10 @@ def _answer(model: OperationModel, parameters: dict[str, Any], region: str) -> t
     handler.method, handler.uri, handler.path = "POST", "/", "/"
     handler.region, handler.partition, handler.current_account = region, get_partition(region), DEFAULT_ACCOUNT_ID
     handler.querystring = handler.data = {}
-    handler.body = handler.params = parameters  # type: ignore[attr-defined]  # moto sets them so
+    handler.body = handler.params = parameters
     status, headers, body = BaseResponse.call_action(handler)
     said = {"status_code": int(status), "headers": headers, "body": body.encode() if isinstance(body, str) else body}
-    answer = _parser.parse(said, model.output_shape)
+    answer = _parser.parse(said, present(model.output_shape))
     if int(status) >= 300:
         shape = model.service_model.shape_for_error_code(answer.get("Error", {}).get("Code"))
         if shape is not None:

@@ -9,8 +9,9 @@ from typing import Any
 from botocore.exceptions import EndpointConnectionError, ReadTimeoutError
 
 from everloop.registry import RegistryStore
-from everloop.registry.commands import COMMANDS, MAY_SEND
+from everloop.registry.commands import COMMANDS, MAY_SEND, CommandDocument
 from everloop.registry.locked_audit import LockedAudit
+from everloop.registry.refusals import WriterAnswer
 from everloop.registry.remote import RemoteRegistry, Send, invoking
 from everloop.registry.writer import answer, caller_of
 from tests.fakes.audit_bucket import BUCKET, FakeAuditBucket
@@ -56,7 +57,7 @@ class FakeRegistryFunction:
             return _failure({"errorType": "Sandbox.Timedout", "errorMessage": "Task timed out after 45.00 seconds"})
         return {"Payload": io.BytesIO(json.dumps(answered).encode())}
 
-    def _handle(self, arn: str, event: dict[str, Any]) -> dict[str, Any]:
+    def _handle(self, arn: str, event: dict[str, Any]) -> WriterAnswer:
         self.invocations.append((arn, event))
 
         def store_for(caller: str) -> RegistryStore:
@@ -78,8 +79,8 @@ def remote_registry(client: Any, model: str, *, function: FakeRegistryFunction |
 def by_its_caller(function: FakeRegistryFunction) -> Send:
     """Sends each command to the alias of the caller that may send it, as if all of them were here."""
 
-    def send(document: dict[str, Any]) -> dict[str, Any]:
-        kind = COMMANDS[document["command"]]
+    def send(document: CommandDocument) -> WriterAnswer:
+        kind = COMMANDS[str(document["command"])]
         caller = next(caller for caller, kinds in MAY_SEND.items() if kind in kinds)
         return invoking(function, f"everloop-{function.model}-registry:{caller}")(document)
 

@@ -8,10 +8,10 @@ from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from typing import Any
 
+from everloop.serving.answer import Answer
 from everloop.serving.exchange import json_reply
 from everloop.serving.passed_on import encode_answer
 from everloop.serving.passed_request import PASSED_ON, decode_request
-from everloop.serving.service import Answer
 from tests.fakes.lambda_function import refusal
 
 

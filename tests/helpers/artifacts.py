@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from typing import Any
 
+from everloop.documents.records import Files
 from everloop.instants import parse_instant
 from everloop.manifest import Manifest, file_entries, sha256_hex
 from everloop.serving.contract import CategoryField, NumberField, ServingContract
@@ -13,9 +15,9 @@ from tests.helpers.onnx_models import linear_model
 MODEL, VERSION, PREFIX = "late_train", 7, "artifacts/late_train/000007/"
 
 
-def small_contract(**changes: object) -> ServingContract:
+def small_contract(**changes: Any) -> ServingContract:
     """Two numbers, three categories: every rule is used by one of them."""
-    facts: dict[str, object] = {
+    facts: dict[str, Any] = {
         "model": MODEL,
         "problem_type": "binary_classification",
         "key": "train_id",
@@ -32,13 +34,13 @@ def small_contract(**changes: object) -> ServingContract:
     return ServingContract(**{**facts, **changes})
 
 
-def small_model(**changes: object) -> bytes:
+def small_model(**changes: Any) -> bytes:
     """The model of :func:`small_contract`."""
     effects = [{"north": 1.0, "south": -1.0}, {"a": 0.5}, {}]
     return linear_model([0.001, 0.01], effects, **changes)
 
 
-def row(key: str = "t1", **changes: object) -> dict[str, object]:
+def row(key: object = "t1", **changes: object) -> dict[str, object]:
     """A valid instance."""
     return {"train_id": key, "distance": 120, "wind": 3.5, "line": "north", "operator": "a", "day": None, **changes}
 
@@ -58,7 +60,7 @@ class StoredArtifact:
         learned = {"time_range": ["2012-12-01T00:00:00.000Z", self.learned_until]}
         if self.recorded:
             files["training.json"] = json.dumps(learned).encode() if self.record is None else self.record
-        entries = {name: {"sha256": sha256_hex(data), "bytes": len(data)} for name, data in files.items()}
+        entries: Files = {name: {"sha256": sha256_hex(data), "bytes": len(data)} for name, data in files.items()}
         manifest = Manifest(
             model=self.contract.model,
             version=VERSION,

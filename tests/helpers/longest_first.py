@@ -17,14 +17,13 @@ GROUPS = (
     "loop in a new account",
     "loop of bad versions",
     "going on",
-    "loop of a restoration",
     "loop of another model",
     "loop on an endpoint",
     "backtest",
     "toolkit",
-    "loop in real time",
     "try",
     "pipeline",
+    "pointed at",
 )
 """The longest first: one that began late would be run to its end by one worker, with nothing left for the others."""
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
-from onnx import TensorProto, checker, helper, numpy_helper
+from onnx import NodeProto, TensorProto, checker, helper, numpy_helper
 
 Node = tuple[str, list[str], str, str, dict[str, object]]
 
@@ -46,19 +47,19 @@ def linear_model(
         ir_version=9,
     )
     checker.check_model(model)
-    return model.SerializeToString()
+    return bytes(model.SerializeToString())
 
 
 class _Graph:
     def __init__(self) -> None:
-        self.nodes: list = []
-        self.constants: list = []
+        self.nodes: list[NodeProto] = []
+        self.constants: list[TensorProto] = []
 
     def constant(self, name: str, value: np.ndarray) -> str:
         self.constants.append(numpy_helper.from_array(value, name))
         return name
 
-    def node(self, operator: str, inputs: list[str], output: str = "", domain: str = "", **attributes: object) -> str:
+    def node(self, operator: str, inputs: list[str], output: str = "", domain: str = "", **attributes: Any) -> str:
         output = output or f"{operator.lower()}{len(self.nodes)}"
         self.nodes.append(helper.make_node(operator, inputs, [output], domain=domain, **attributes))
         return output

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from everloop.documents.calibration import GroupsLearned, IntervalLearned
+from everloop.documents.records import Files, GateVerdict, RefitChoice, TrainingUpdate, Trigger
 from everloop.instants import instant_text
 from everloop.manifest import Manifest, file_entries, sha256_hex
 from everloop.recalibration.calibration import Calibration, Part
@@ -18,9 +19,9 @@ from tests.fakes.registry_table import UnreliableClient, table_is_empty
 T = TypeVar("T")
 
 BEGIN = datetime(2013, 3, 1, tzinfo=UTC)
-TRIGGER = {"kind": "manual", "reason": "a person asked", "requested_at": BEGIN, "window_end": None}
-PASSED: dict[str, Any] = {"verdict": "pass", "reasons": []}
-FAILED: dict[str, Any] = {
+TRIGGER: Trigger = {"kind": "manual", "reason": "a person asked", "requested_at": BEGIN, "window_end": None}
+PASSED: GateVerdict = {"verdict": "pass", "reasons": []}
+FAILED: GateVerdict = {
     "verdict": "fail",
     "reasons": [
         {"code": "rows", "passed": True, "sentence": "there are enough rows"},
@@ -29,7 +30,7 @@ FAILED: dict[str, Any] = {
 }
 
 
-REFIT: dict[str, Any] = {"serves": "refit", "reasons": [], "report_sha256": "checked"}
+REFIT: RefitChoice = {"serves": "refit", "reasons": [], "report_sha256": "checked"}
 
 
 def at(minutes: float) -> datetime:
@@ -62,15 +63,16 @@ def register(
     store: RegistryStore,
     run_id: str,
     *,
-    gate: dict[str, Any] | None = None,
+    gate: GateVerdict | None = None,
     snapshot: str = "s1",
-    refit: dict[str, Any] | None = None,
+    refit: RefitChoice | None = None,
     contents: dict[str, bytes] | None = None,
-    update: dict[str, Any] | None = None,
+    update: TrainingUpdate | None = None,
+    when: datetime | None = None,
 ) -> Version:
     """Register what a run produced, and move it to ``evaluated`` when its gate passed."""
     gate = gate or PASSED
-    files: dict[str, Any] = {"model.onnx": {"sha256": f"hash-of-{run_id}", "bytes": 3}}
+    files: Files = {"model.onnx": {"sha256": f"hash-of-{run_id}", "bytes": 3}}
     files |= {name: {"sha256": sha256_hex(data), "bytes": len(data)} for name, data in (contents or {}).items()}
     if refit:
         files["evaluated/model.onnx"] = {"sha256": f"sibling-of-{run_id}", "bytes": 3}
@@ -83,12 +85,12 @@ def register(
         update=update,
         metrics={"log_loss": 0.4},
         gate=gate,
-        at=at(10),
+        at=when or at(10),
         actor="test",
     )
     if gate["verdict"] != "pass":
         return version
-    return store.versions.mark_evaluated(version.version, at=at(11), actor="test")
+    return store.versions.mark_evaluated(version.version, at=when or at(11), actor="test")
 
 
 def start_rollout(

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pandas as pd
 
 START = datetime(2013, 1, 1, tzinfo=UTC)
+
+
+def each_row(table: pd.DataFrame) -> Iterator[Any]:
+    """The rows, each with an attribute by column; what is in them the table knows, and no type does."""
+    return iter(table.itertuples())
 
 
 def history_table(rows: int = 5, **columns: list[Any]) -> pd.DataFrame:

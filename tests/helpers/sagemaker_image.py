@@ -134,10 +134,10 @@ def write_job(
             ],
         },
     }
-    for name, folder in channels.items():
-        shutil.copytree(folder, opt_ml / "input" / "data" / name)
-    for name, document in documents.items():
-        (opt_ml / "input" / "config" / name).write_text(json.dumps(document), encoding="utf-8")
+    for name, files in channels.items():
+        shutil.copytree(files, opt_ml / "input" / "data" / name)
+    for file, document in documents.items():
+        (opt_ml / "input" / "config" / file).write_text(json.dumps(document), encoding="utf-8")
     return opt_ml
 
 
@@ -179,11 +179,13 @@ def image() -> Image:
 def _build(folder: Path, python: str, log: Path) -> None:
     _tell(f"building the SageMaker image's environment in {folder.relative_to(ROOT)}, once: a minute or two")
     try:
-        _run([python, "-m", "venv", str(folder)])
         here = str(folder / "bin" / "python")
         if importlib.util.find_spec("uv") is None:
+            _run([python, "-m", "venv", str(folder)])
             _run([here, "-m", "pip", "install", "--quiet", "--no-deps", "--requirement", str(IMAGE)])
         else:
+            # pip is one of the image's packages.
+            _run([python, "-m", "venv", "--without-pip", str(folder)])
             _run([sys.executable, "-m", "uv", "pip", "sync", "--quiet", "--python", here, str(IMAGE)])
         job = folder / "first-job"
         source = job / "source"
@@ -191,7 +193,8 @@ def _build(folder: Path, python: str, log: Path) -> None:
         shutil.copy(LOCK, source / "requirements.txt")
         (source / "show.py").write_text(SHOW, encoding="utf-8")
         _tell("the toolkit installs the lock over it")
-        done = train(folder, write_job(job / "ml", source, "show.py", {}), {})
+        # A job compiles what it imports; pip would compile all there is, which takes longer than all else here.
+        done = train(folder, write_job(job / "ml", source, "show.py", {}), {"PIP_COMPILE": "0"})
         _check(done, "the toolkit's first job")
         shutil.rmtree(job)
     except BaseException:

@@ -19,6 +19,7 @@ def add(monkeypatch: pytest.MonkeyPatch, folder: Path, seam: Seam[Any], name: st
     package = importlib.import_module(seam.package)
     monkeypatch.setattr(package, "__path__", [*package.__path__, str(folder)])
     monkeypatch.setattr(seam, "names", (*seam.names, name))
+    monkeypatch.setattr(seam, "_loaded", {})
     # What is imported meanwhile goes with the test.
     monkeypatch.delitem(sys.modules, f"{seam.package}.{name}", raising=False)
     monkeypatch.delattr(package, name, raising=False)

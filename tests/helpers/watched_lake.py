@@ -150,9 +150,11 @@ class WatchedLake:
         raw: np.ndarray | None = None,
         bounds: tuple[np.ndarray, np.ndarray] | None = None,
         fallback: str | None = None,
+        share: float | None = None,
     ) -> list[str]:
         """Capture the rows at one instant; their prediction ids. Where ``raw`` is given, the model said that; where
-        ``bounds`` are, they were answered; what a ``fallback`` answered is of no version.
+        ``bounds`` are, they were answered; what a ``fallback`` answered is of no version. They are ``share`` of
+        what was asked.
         """
         binary = self.declaration.problem.type == "binary_classification"
         several = self.declaration.problem.classes
@@ -169,7 +171,7 @@ class WatchedLake:
             said = score if raw is None else float(raw[i])
             between = [None, None] if bounds is None else [float(bounds[0][i]), float(bounds[1][i])]
             named = [ids[-1], f"r{self.captured}", version, _naive(at), f"k{self.captured}"]
-            ours = [*named, *answer, 1.0, said, None, *between, each, fallback]
+            ours = [*named, *answer, 1.0, said, None, *between, each, fallback, share]
             records.append([*ours, *features, _day(at)])
         self._insert("predictions", records)
         return ids

@@ -30,7 +30,9 @@ def calling(ask: Callable[[str], tuple[int, Any]], *, pause_seconds: float = 0.1
                 seen[0, f"{type(error).__name__}: {error}"] += 1
                 continue
             ended.wait(pause_seconds)
-            seen[status, str(answer["version"]) if status == 200 else answer["error"]["code"]] += 1
+            # What API Gateway answers by itself has a message alone.
+            refused = answer["error"]["code"] if "error" in answer else answer.get("message", "")
+            seen[status, str(answer["version"]) if status == 200 else refused] += 1
 
     callers = [threading.Thread(target=caller, args=(f"caller{i}",)) for i in range(CALLERS)]
     for each in callers:

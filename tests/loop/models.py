@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import importlib.util
 import shutil
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,6 +19,9 @@ BAKERY = "bread_sold"
 """The same bakery, whose scores are served as the model says them."""
 EVERY = 3
 """Of the flights, every third is enough."""
+
+CAPTURED_SHARE = 0.95
+"""Of the bakery's rows."""
 
 BAKERY_DOCUMENT = {
     "model": BAKERY,
@@ -102,7 +107,13 @@ def write_models(folder: Path) -> Path:
     document["retraining"] = {"schedule_days": 8, "cooldown_days": 1, "quota": {"runs": 20, "days": 365}}
     declared.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
     (folder / BAKERY).mkdir()
-    (folder / BAKERY / "model.yaml").write_text(yaml.safe_dump(BAKERY_DOCUMENT, sort_keys=False), encoding="utf-8")
+    bakery: dict[str, Any] = copy.deepcopy(BAKERY_DOCUMENT)
+    # Some of its rows are kept, without the weather; where its model can't, its baseline answers.
+    bakery["serving"] |= {
+        "fallback": {"use": "baseline"},
+        "capture": {"mask": ["rain"], "share": CAPTURED_SHARE},
+    }
+    (folder / BAKERY / "model.yaml").write_text(yaml.safe_dump(bakery, sort_keys=False), encoding="utf-8")
     (folder / BAKERY / "train.py").write_text(BAKERY_SCRIPT, encoding="utf-8")
     return folder
 

@@ -6,17 +6,20 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from everloop.cli.operations.declarations import find_declaration
 from everloop.cli.replay import evidence
 from everloop.cli.replay.stream import load
+from everloop.retraining.backtest.deployed.rows import LoopRows
 from tests.helpers.synthesis import synthesize_models
 from tests.loop.models import BAKERY, ROOT
 from tests.loop.standing_cloud import standing_cloud
@@ -63,3 +66,9 @@ def replayed(data: Path, until_history: str, models: Path, out: Path) -> Replaye
         os.environ.clear()
         os.environ.update(environment)
     return Replayed(0, "", "", out)
+
+
+def same_luck(predictions: pd.DataFrame, rows: LoopRows) -> Callable[[np.ndarray, float, int], np.ndarray]:
+    """Sends a canary the requests that chance sent it in the cloud."""
+    answered_by = predictions.set_index("key")["version"].reindex(rows.frame["key"]).to_numpy()
+    return lambda places, percent, version: answered_by[places] == version

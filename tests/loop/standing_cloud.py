@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -28,6 +29,7 @@ from everloop.model_file import ModelDeclaration
 from everloop.names import METRIC_NAMESPACE
 from everloop.registry.records import Run
 from everloop.registry.store import RegistryStore
+from tests.helpers.present import present
 
 ACTIVE = "RUNNING"
 
@@ -73,6 +75,11 @@ class Loop:
     def model(self) -> DeployedModel:
         return self.account.model(self.name)
 
+    @cached_property
+    def predictions_url(self) -> str:
+        """The model's route, which is the same for as long as the platform stands."""
+        return self.model.predictions_url
+
     @property
     def store(self) -> RegistryStore:
         return self.account.registry(self.name)
@@ -112,14 +119,18 @@ class Loop:
     def post(self, body: bytes | dict[str, Any], *, url: str | None = None, signed: bool = True) -> tuple[int, Any]:
         """POST to the predictions route (or ``url``), whatever the body is; status and answer."""
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
-        return self.send("POST", url or self.model.predictions_url, data, signed=signed)
+        return self.send("POST", url or self.predictions_url, data, signed=signed)
 
-    def send(self, method: str, url: str, data: bytes | None = None, *, signed: bool = True) -> tuple[int, Any]:
-        """Send what is JSON; status and answer."""
+    def send(
+        self, method: str, url: str, data: bytes | None = None, *, signed: bool = True, token: str | None = None
+    ) -> tuple[int, Any]:
+        """Send what is JSON, with a token in place of a signature where there is one; status and answer."""
         headers = {"Content-Type": "application/json"}
-        if signed:
+        if token is not None:
+            headers["Authorization"] = f"Bearer {token}"
+        elif signed:
             request = AWSRequest(method, url, data=data, headers=headers)
-            credentials = self.account.session.get_credentials().get_frozen_credentials()
+            credentials = present(self.account.session.get_credentials()).get_frozen_credentials()
             SigV4Auth(credentials, "execute-api", self.account.region).add_auth(request)
             headers = dict(request.headers.items())
         parts = urlsplit(url)
@@ -159,7 +170,8 @@ class Loop:
         """The state of one of the model's alarms."""
         name = f"everloop-{self.name}-{suffix}"
         (found,) = self.account.client("cloudwatch").describe_alarms(AlarmNames=[name])["MetricAlarms"]
-        return found["StateValue"]
+        text: str = found["StateValue"]
+        return text
 
     def raises(self, suffix: str) -> bool:
         """Whether one of the model's alarms rises within a quarter of an hour, looked at every minute."""
@@ -180,7 +192,8 @@ class Loop:
             Period=3600,
             Statistics=["Sum"],
         )["Datapoints"]
-        return sum(point["Sum"] for point in points)
+        value: float = sum(point["Sum"] for point in points)
+        return value
 
     def end_workers(self) -> int:
         """End the processes that run functions, as an account does it when they stay unused; how many."""
@@ -214,7 +227,7 @@ class Loop:
 
     def lake_predictions(self) -> pd.DataFrame:
         """Every captured prediction, as the Parquet objects in the lake hold them."""
-        return self._lake("predictions")
+        return Loop._lake(self, "predictions")
 
     def lake_labels(self) -> pd.DataFrame:
         """Every label that arrived, as the Parquet objects in the lake hold them."""

@@ -6,7 +6,6 @@ Chance sends a canary its requests in the cloud. The backtest is given the same 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -27,7 +26,9 @@ from everloop.registry.records import Run
 from everloop.retraining.backtest.deployed.lived import Lived
 from everloop.retraining.backtest.deployed.loop import live
 from everloop.retraining.backtest.deployed.rows import LoopRows
+from tests.helpers.rows import each_row
 from tests.loop.models import FLIGHTS
+from tests.loop.replaying import same_luck
 from tests.loop.standing_cloud import Loop
 
 pytestmark = pytest.mark.xdist_group("loop")
@@ -68,12 +69,6 @@ def both(loop: Loop, models_directory: Path, tmp_path_factory: pytest.TempPathFa
     )
 
 
-def same_luck(predictions: pd.DataFrame, rows: LoopRows) -> Callable[[np.ndarray, float, int], np.ndarray]:
-    """Sends a canary the requests that chance sent it in the cloud."""
-    answered_by = predictions.set_index("key")["version"].reindex(rows.frame["key"]).to_numpy()
-    return lambda places, percent, version: answered_by[places] == version
-
-
 def recorded(loop: Loop, both: Both) -> list[Run]:
     """The runs of the replay; other tests may have started more."""
     ids = {one["run_id"] for one in (*both.told["retrainings"], *both.told["first_candidates"])}
@@ -112,7 +107,7 @@ def test_both_promote_the_same_versions_at_the_same_moments(both: Both) -> None:
 
 
 def test_both_judge_every_window_alike(both: Both) -> None:
-    recorded_by_end = {pd.Timestamp(w.end): w for w in both.windows.itertuples()}
+    recorded_by_end = {pd.Timestamp(w.end): w for w in each_row(both.windows)}
     assert len(both.lived.windows) == len(recorded_by_end)
     for window in both.lived.windows:
         wanted = recorded_by_end[pd.Timestamp(window.end)]
@@ -139,7 +134,7 @@ def assert_same_learning(window: WindowRecord, wanted: Any) -> None:
     assert learned is not None
     assert learned["decision"] == told["decision"], window.end
     for name in ("rows", "raw", "calibrated"):
-        assert learned["losses"][name] == pytest.approx(told["losses"][name], rel=1e-6), window.end  # type: ignore[literal-required]  # a name of the document
+        assert learned["losses"][name] == pytest.approx(told["losses"][name], rel=1e-6), window.end
 
 
 def test_both_serve_the_same_scores(both: Both) -> None:

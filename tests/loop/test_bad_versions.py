@@ -1,40 +1,48 @@
 """Each kind of bad version is taken back under callers, by Lambda and by an endpoint, and a good one comes to serve.
 
-One cloud with the same model on both targets. Versions are registered as they stand, without a training.
+What a candidate fails on or refuses, the champion answers: nobody sees an error. One cloud with the same model on both
+targets; who asks the one on Lambda has a token. Versions are registered as they stand, without a training.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
-import numpy as np
-import onnx
+import pandas as pd
 import pytest
-from onnx import helper, numpy_helper
+from joserfc import jwt
+from joserfc.jwk import RSAKey
 
-from everloop.cli.operations.local_cloud import LocalCloud, bring_up, free_port
+from everloop.cli.operations.local_cloud import LocalCloud, bring_up, free_port, settings_with
 from everloop.instants import instant_text
 from everloop.registry import RegistryStore
 from everloop.serving.contract import NumberField
 from tests.helpers.artifacts import row, small_contract, small_model
 from tests.helpers.declarations import binary_document, with_endpoint
+from tests.helpers.given_versions import give_version
 from tests.helpers.onnx_models import linear_model
-from tests.helpers.registry_scenes import close_run, manifest_of, open_run, register
+from tests.helpers.present import present
+from tests.helpers.registry_scenes import close_run
+from tests.helpers.spoiled_models import slowed
 from tests.helpers.synthesis import synthesize_models, write_model
 from tests.loop.callers import Seen, calling
 from tests.loop.standing_cloud import Loop
-from tests.loop.test_endpoint import BEGIN, Cloud, complete, start, wait_for
+from tests.loop.test_endpoint import BEGIN, DELIVERED_MINUTES, Cloud, complete, start, wait_for
 
 pytestmark = [pytest.mark.xdist_group("loop of bad versions"), pytest.mark.slow]
 
 TARGETS = {"late_tram": "lambda_alias", "late_train": "sagemaker_endpoint"}
 SLOW_MS = 600
+ISSUER, AUDIENCE, SCOPE, CALLER = "https://login.example.com", "trains", "ask", "ann@example.org"
+DRILLED, DRILL_HOUR = "cron(0 22 * * ? *)", 22
+"""When all rollouts here are over."""
 
 
 @cache
@@ -46,18 +54,34 @@ def _document(model: str) -> dict[str, Any]:
         "scores": {"max_distance": 0.1},
         "quality": {"max_added_loss": 0.05},
     }
-    rollout = {"steps": [{"percent": 50, "minutes": 60}], "bake_minutes": 60, "guardrail": guardrail}
-    document = binary_document(model=model, rollout=rollout, data={"label_lag_hours": 0})
-    return with_endpoint(document) if TARGETS[model] == "sagemaker_endpoint" else document
+    steps = [{"percent": 50, "minutes": 60}]
+    rollout = {"steps": steps, "bake_minutes": 60, "guardrail": guardrail, "drill": {"schedule": DRILLED}}
+    serving = {"fallback": {"use": "previous_champion"}}
+    document = binary_document(model=model, rollout=rollout, data={"label_lag_hours": 0}, serving=serving)
+    if TARGETS[model] == "sagemaker_endpoint":
+        return with_endpoint(document)
+    tokens = {"issuer": ISSUER, "audience": [AUDIENCE], "scopes": [SCOPE]}
+    document["serving"] |= {"authorization": "jwt", "jwt": tokens}
+    return document
+
+
+@cache
+def _issuers_key() -> RSAKey:
+    return RSAKey.generate_key(2048, {"kid": "ours"})
+
+
+def token(**claims: Any) -> str:
+    """A token of the issuer's; right, but for ``claims``."""
+    right = {"iss": ISSUER, "aud": AUDIENCE, "scope": SCOPE, "sub": CALLER, "exp": int(time.time()) + 86_400}
+    return jwt.encode({"alg": "RS256", "kid": "ours"}, {**right, **claims}, _issuers_key())
 
 
 @dataclass(frozen=True)
 class Bad:
-    """A version, what its callers get where it answers, and the code by which it goes."""
+    """A version, and the code by which it goes."""
 
     code: str
     model: bytes
-    gets: tuple[int, str] | None = None
     contract: dict[str, Any] | None = None
     answers: int = 12
     labels: bool = False
@@ -70,20 +94,16 @@ class Callers(Cloud):
     model: str = ""
 
     def __post_init__(self) -> None:
+        self.token = token() if TARGETS[self.model] == "lambda_alias" else None
         self.account = self.cloud.account()
         self.store = RegistryStore(self.account.client("dynamodb"), self.account.platform.table, self.model)
         self.url = self.account.model(self.model).predictions_url
 
     def register_bad(self, run_id: str, bad: Bad) -> int:
         """Register a version with its files, as the pipeline would; its number. Its run stays open."""
-        open_run(self.store, run_id, when=self.now())
         contract = small_contract(model=self.model, **(bad.contract or {}))
         contents = {"model.onnx": bad.model, "contract.json": contract.to_json(), "report.json": b"{}"}
-        version = register(self.store, run_id, contents=contents)
-        for name, data in {**contents, "manifest.json": manifest_of(version).content}.items():
-            bucket, key = self.account.platform.artifact_bucket, f"{version.artifact_prefix}{name}"
-            self.account.client("s3").put_object(Bucket=bucket, Key=key, Body=data)
-        return version.version
+        return give_version(self.account, self.store, run_id, contents, when=self.now())
 
     def asked(self, action: str, **event: Any) -> tuple[dict[str, Any], bool]:
         """What the rollout function says, and whether that is an error; as the pipeline does, until it is ready."""
@@ -99,7 +119,7 @@ class Callers(Cloud):
     def ask(self, key: str) -> tuple[int, Any]:
         line = "north" if int(key.rpartition("-")[2]) % 2 else "south"
         body = json.dumps({"instances": [row(key, line=line)]}).encode()
-        return Loop.send(cast("Loop", self), "POST", self.url, body)
+        return Loop.send(cast("Loop", self), "POST", self.url, body, token=self.token)
 
     def tell(self, keys: list[str]) -> None:
         """Send labels: what goes north is late."""
@@ -109,36 +129,25 @@ class Callers(Cloud):
             "POST",
             self.account.model(self.model).labels_url,
             json.dumps({"labels": labels}).encode(),
+            token=self.token,
         )
         assert status < 300, answer
 
+    @property
+    def name(self) -> str:
+        """As a loop's."""
+        return self.model
 
-def _slow() -> bytes:
-    """The small model, which multiplies large matrices beside its score: more than a second of work."""
-    model = onnx.load_from_string(small_model())
-    graph = model.graph
-    (last,) = (node for node in graph.node if "score" in node.output)
-    before = last.input[0]
-    square = np.full((1400, 1400), 1e-3)
-    graph.initializer.append(numpy_helper.from_array(square, "slow_matrix"))
-    graph.initializer.append(numpy_helper.from_array(np.array(0.0), "slow_zero"))
-    # It begins with the row, so that nothing of it is known before.
-    graph_nodes = [
-        helper.make_node("ReduceSum", ["num"], ["slow_sum"], keepdims=0),
-        helper.make_node("Mul", ["slow_matrix", "slow_sum"], ["slow_0"]),
-    ]
-    times = 7
-    graph_nodes += [helper.make_node("MatMul", [f"slow_{i}", "slow_matrix"], [f"slow_{i + 1}"]) for i in range(times)]
-    graph_nodes += [
-        helper.make_node("ReduceSum", [f"slow_{times}"], ["slow_all"], keepdims=0),
-        helper.make_node("Mul", ["slow_all", "slow_zero"], ["slow_none"]),
-        helper.make_node("Add", [before, "slow_none"], ["slow_score"]),
-    ]
-    last.input[0] = "slow_score"
-    rest = [node for node in graph.node if node is not last]
-    del graph.node[:]
-    graph.node.extend([*rest, *graph_nodes, last])
-    return model.SerializeToString()
+    def captured(self) -> pd.DataFrame:
+        """The rows of predictions in the lake."""
+        return Loop.lake_predictions(cast("Loop", self))
+
+    def logged(self) -> Iterator[str]:
+        """What the function, and the API of all requests, have in their logs."""
+        client = self.account.client("logs")
+        for group in (f"/aws/lambda/everloop-{self.model}-predict", "/aws/vendedlogs/everloop/api"):
+            pages = client.get_paginator("filter_log_events").paginate(logGroupName=group)
+            yield from (event["message"] for page in pages for event in page["events"])
 
 
 def _mirrored() -> bytes:
@@ -148,9 +157,9 @@ def _mirrored() -> bytes:
 
 def _kinds() -> Iterator[Bad]:
     narrow = (NumberField("distance", min=0, max=100), NumberField("wind", missing="allow"))
-    yield Bad("error_rate", small_model(bias=float("nan")), gets=(500, "no_score"))
-    yield Bad("refused_requests", small_model(), gets=(400, "out_of_range"), contract={"numbers": narrow})
-    yield Bad("p99_latency", _slow(), answers=4)
+    yield Bad("error_rate", small_model(bias=float("nan")))
+    yield Bad("refused_requests", small_model(), contract={"numbers": narrow})
+    yield Bad("p99_latency", slowed(small_model(), products=7, side=1400), answers=4)
     yield Bad("score_distance", small_model(bias=-4.0), answers=80)
     yield Bad("added_loss", _mirrored(), answers=80, labels=True)
 
@@ -163,6 +172,8 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
     folder, before = tmp_path_factory.mktemp("bad"), dict(os.environ)
     for model in TARGETS:
         write_model(folder / "models", _document(model))
+    keys = folder / "keys.json"
+    keys.write_text(json.dumps({"keys": [_issuers_key().as_dict(private=False)]}))
     brought = bring_up(
         port=free_port(),
         state_directory=folder / "state",
@@ -170,6 +181,7 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
         start_at=BEGIN,
         stop_with_parent=True,
         synthesize=lambda _: synthesize_models(folder / "models", folder),
+        settings=settings_with({ISSUER: keys}),
     )
     try:
         yield brought
@@ -204,18 +216,58 @@ def test_each_kind_of_bad_version_is_taken_back_and_a_good_one_serves(cloud: Loc
         assert decided["decision"] == "promote", decided
         complete(callers, rollout)
         wait_for(seen, (200, str(good)), seen[200, str(good)] + 10)
-    # AND nobody got anything that a version had not answered
-    odd = {kind: count for kind, count in seen.items() if kind[0] != 200}
-    assert set(odd) <= {bad.gets for bad in _kinds()}, odd
+    # AND nobody saw an error
+    assert {status for status, _ in seen} == {200}, seen
+
+
+def test_a_rollback_is_drilled_on_its_schedule_under_callers(cloud: LocalCloud) -> None:
+    # GIVEN a champion of each model that followed another, and callers
+    both = [Callers(cloud, Path(), model=model) for model in TARGETS]
+    on_lambda = both[0]
+    with calling(on_lambda.ask, pause_seconds=0.15) as seen:
+        # WHEN the hour of the drill comes
+        cloud.running.advance(on_lambda.now().replace(hour=DRILL_HOUR, minute=5))
+        # THEN it was drilled, and passed
+        for callers in both:
+            champion, drill = callers.store.versions.champion(), callers.store.drills.latest()
+            assert champion is not None
+            assert drill is not None
+            assert (drill.status, drill.reason, drill.version) == ("passed", "", champion.version)
+            assert callers.ask("caller-1")[1]["version"] == champion.version
+        wait_for(seen, (200, str(on_lambda.ask("caller-1")[1]["version"])), 5)
+    # AND nobody saw an error
+    assert {status for status, _ in seen} == {200}, seen
+
+
+def test_only_a_right_token_has_scores_and_nothing_of_it_is_kept(cloud: LocalCloud) -> None:
+    # GIVEN a champion of the model whose callers have tokens
+    callers = Callers(cloud, Path(), model="late_tram")
+    loop, body = cast("Loop", callers), json.dumps({"instances": [row("by-token")]}).encode()
+    status, answer = Loop.send(loop, "POST", callers.url, body, token=token())
+    assert (status, answer["version"]) == (200, present(callers.store.versions.champion()).version)
+    assert 0 < answer["predictions"][0]["probability"] < 1
+    # THEN no other token is let in, and neither is a signature
+    for wrong in ({"exp": 1_000}, {"aud": "planes"}, {"iss": f"{ISSUER}/other"}):
+        assert Loop.send(loop, "POST", callers.url, body, token=token(**wrong)) == (401, {"message": "Unauthorized"})
+    assert Loop.send(loop, "POST", callers.url, body, token=token(scope="look"))[0] == 403
+    for signed in (False, True):
+        assert Loop.send(loop, "POST", callers.url, body, signed=signed) == (401, {"message": "Unauthorized"})
+    # AND no captured row, and no line of a log, has anything of who asked
+    callers.advance(DELIVERED_MINUTES)
+    rows = callers.captured()
+    assert "by-token" in set(rows["key"])
+    assert not rows.astype(str).apply(lambda column: column.str.contains(CALLER)).any(axis=None)
+    lines = list(callers.logged())
+    assert len(lines) > len(rows) / 2
+    assert not [line for line in lines if CALLER in line]
 
 
 def judged(callers: Callers, seen: Seen, run_id: str, bad: Bad, champion: int) -> dict[str, Any]:
     """Roll a bad version out under the callers, and back; what was decided."""
     version = callers.register_bad(run_id, bad)
     rollout = start(callers, run_id, version)
-    gets = bad.gets or (200, str(version))
-    before, of_champion = seen[gets], seen[200, str(champion)]
-    wait_for(seen, gets, before + bad.answers)
+    of_champion = seen[200, str(champion)]
+    wait_for(seen, (200, str(version)), bad.answers)
     wait_for(seen, (200, str(champion)), of_champion + bad.answers)
     if bad.labels:
         newest = sum(seen.values()) // 2

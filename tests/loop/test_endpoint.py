@@ -30,7 +30,9 @@ from everloop.instants import instant_text
 from everloop.registry import RegistryStore, verify_audit
 from tests.helpers.artifacts import row, small_contract, small_model
 from tests.helpers.declarations import binary_document, declare, with_endpoint
-from tests.helpers.registry_scenes import close_run, manifest_of, open_run, register
+from tests.helpers.given_versions import give_version
+from tests.helpers.present import present
+from tests.helpers.registry_scenes import close_run
 from tests.helpers.server import Server
 from tests.helpers.synthesis import synthesize_models, write_model
 from tests.helpers.watched_lake import draw, reference_of
@@ -46,6 +48,9 @@ SHADOW_MINUTES, SHADOW_ROWS = 20, 5
 PEAK = 3
 ASKED_A_MINUTE = 20
 """What one instance is asked in a minute, if instances follow requests."""
+
+LEARNED = {"kind": "prior", "value": 0.3, "by": None, "groups": {}}
+"""What the baseline of each version learned."""
 
 DELIVERED_MINUTES = 16
 """After so long what was captured is in the lake."""
@@ -65,18 +70,14 @@ class Cloud:
 
     def register(self, run_id: str, model: bytes) -> int:
         """Register a version with its files, as the pipeline would; its number. Its run stays open."""
-        open_run(self.store, run_id, when=self.now())
         contents = {
             "model.onnx": model,
             "contract.json": small_contract().to_json(),
             "profile.json": _profile(),
+            "training.json": json.dumps({"baseline": LEARNED}).encode(),
             "report.json": b"{}",
         }
-        version = register(self.store, run_id, contents=contents)
-        for name, data in {**contents, "manifest.json": manifest_of(version).content}.items():
-            bucket, key = self.account.platform.artifact_bucket, f"{version.artifact_prefix}{name}"
-            self.account.client("s3").put_object(Bucket=bucket, Key=key, Body=data)
-        return version.version
+        return give_version(self.account, self.store, run_id, contents, when=self.now())
 
     def act(self, action: str, **event: Any) -> dict[str, Any]:
         """Have the rollout function do something."""
@@ -153,7 +154,7 @@ def _document() -> dict[str, Any]:
     rollout["reconcile"] = {"schedule": "cron(30 7 * * ? *)", "put_right": True}
     document = with_endpoint(binary_document(rollout=rollout))
     peak = {"requests_per_second": PEAK}
-    document["serving"] |= {"fallback": {"use": "value", "value": 0.3}, "concurrency": 50, "peak": peak}
+    document["serving"] |= {"fallback": {"use": "baseline"}, "concurrency": 50, "peak": peak}
     document["serving"]["endpoint"]["autoscaling"] = {"max_instances": 2, "invocations_per_instance": ASKED_A_MINUTE}
     return document
 
@@ -300,8 +301,8 @@ def test_a_candidate_that_falls_back_has_failed(cloud: Cloud) -> None:
         EndpointName=ENDPOINT, TargetVariant=variant, Body=json.dumps({"instances": [row("f1")]})
     )
     told = json.loads(answer["Body"].read())
-    assert (told["fallback"], told["predictions"][0]["probability"]) == ("value", 0.3)
-    assert answer["CustomAttributes"] == "fallback=value"
+    assert (told["fallback"], told["predictions"][0]["probability"]) == ("baseline", LEARNED["value"])
+    assert answer["CustomAttributes"] == "fallback=baseline"
     # AND that is no answer of its own: it is taken back before any caller has met it
     decided, _ = look_at_shadow(cloud, rollout)
     assert (decided["decision"], decided["reasons"][0]["code"]) == ("rollback", "shadow_errors"), decided
@@ -387,7 +388,7 @@ def test_the_monitor_records_what_an_endpoint_served(cloud: Cloud) -> None:
 
 
 def test_what_was_changed_by_hand_is_put_right_or_reported(cloud: Cloud) -> None:
-    # GIVEN the alias taken to what no rollout published, and a registered file written over
+    # GIVEN the alias taken to what no rollout published, a file written over, and an endpoint of another name
     champion = cloud.store.versions.champion()
     assert champion is not None, "this test comes after the one that rolls versions out"
     client, function, s3 = cloud.account.client("lambda"), f"everloop-{MODEL}-predict", cloud.account.client("s3")
@@ -396,19 +397,27 @@ def test_what_was_changed_by_hand_is_put_right_or_reported(cloud: Cloud) -> None
     prefix = cloud.store.versions.get(champion.version).artifact_prefix
     place = {"Bucket": cloud.account.platform.artifact_bucket, "Key": f"{prefix}profile.json"}
     s3.put_object(**place, Body=b"{}")
+    sagemaker, who = cloud.account.client("sagemaker"), cloud.account.client("sts").get_caller_identity()["Arn"]
+    configuration = sagemaker.describe_endpoint(EndpointName=ENDPOINT)["EndpointConfigName"]
+    sagemaker.create_endpoint(EndpointName="by-hand", EndpointConfigName=configuration)
     # WHEN the schedule is due
     due = cloud.now().replace(hour=7, minute=35)
     cloud.cloud.running.advance(due + timedelta(days=1) if due <= cloud.now() else due)
-    # THEN the alias is where it was, and the file, which nobody may put right, stays reported
+    # THEN the alias is where it was, and what nobody may put right stays reported, with who did it
     assert client.get_alias(FunctionName=function, Name="live")["FunctionVersion"] == before
     assert cloud.ask("back")[1]["version"] == champion.version
     found = cloud.store.reconciliations.latest()
     assert found is not None
-    assert [reason["code"] for reason in found.reasons] == ["artifact_changed"]
+    assert [reason["code"] for reason in found.reasons] == ["artifact_changed", "unknown_endpoint"]
+    assert [reason["by"].get("who") for reason in found.reasons] == [None, who]
+    sagemaker.delete_endpoint(EndpointName="by-hand")
     s3.put_object(**place, Body=_profile())
     assert cloud.act("reconcile") == {"settled": True, "differences": [], "put_right": False}
-    noted = [r.action for r in cloud.store.ledger.audit_records() if r.action.startswith("deployment_")]
-    assert noted == ["deployment_put_right", "deployment_differs", "deployment_agrees"]
+    noted = [r for r in cloud.store.ledger.audit_records() if r.action.startswith("deployment_")]
+    assert [r.action for r in noted] == ["deployment_put_right", "deployment_differs", "deployment_agrees"]
+    moved = present(noted[0].reason)
+    assert moved.startswith("requests go to $LATEST")
+    assert moved.count(f"by {who} from 127.0.0.1") == 2
 
 
 def test_what_serves_is_in_git_and_served_elsewhere_from_there(cloud: Cloud, tmp_path: Path) -> None:

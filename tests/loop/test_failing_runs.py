@@ -1,5 +1,7 @@
 """What ends badly: in the canary, in the training script, by a hand that stops it. The champion answers throughout.
 
+The first of these runs is asked for twice.
+
 A candidate reaches its canary only over labels that the champion has not learned from. So these tests stand, by their
 file's name, before those that let the schedule train on the last of them.
 """
@@ -16,9 +18,12 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from everloop.cli.exceptions import RunActiveError
 from everloop.cli.main import everloop
 from everloop.cli.operations.training import execution_arn, start_training
 from everloop.registry.states import State
+from everloop.retraining.requests import RetrainingRequest, WindowTrigger, send
+from tests.helpers.present import present
 from tests.loop.standing_cloud import Loop
 
 pytestmark = pytest.mark.xdist_group("loop")
@@ -100,10 +105,27 @@ def _with_script(archive: bytes, script: bytes) -> bytes:
     return written.getvalue()
 
 
+def requested_twice(loop: Loop) -> RetrainingRequest:
+    """Somebody's request on the bus, delivered twice: one run is active, and nobody starts another beside it."""
+    now, before = loop.now(), loop.executions()
+    trigger: WindowTrigger = {"kind": "drift", "reason": "a test asks", "requested_at": now, "window_end": now}
+    request = RetrainingRequest(loop.name, trigger, [{"code": "asked", "sentence": "a test asks"}])
+    for _ in range(2):
+        send(request, loop.account.client("events"), loop.account.platform.event_bus, at=now)
+    active = loop.wait_until(loop.store.runs.active)
+    assert active.run_id == request.execution_name
+    # `everloop train` says which run it is, and starts nothing
+    with pytest.raises(RunActiveError, match=active.run_id):
+        start_training(loop.account, loop.name, reason="at the same time")
+    assert set(loop.executions()) - set(before) == {request.execution_name}
+    return request
+
+
 def test_a_candidate_that_fails_its_requests_is_taken_back_by_the_guardrail(loop: Loop) -> None:
     # GIVEN a candidate in its canary whose model is not the one that was registered
-    champion, before = loop.store.versions.champion(), shares(loop)
-    run_id = start_training(loop.account, loop.name, reason="a canary that fails")
+    champion, before = present(loop.store.versions.champion()), shares(loop)
+    request = requested_twice(loop)
+    run_id, executions = request.execution_name, loop.executions()
     start_canary(loop, run_id)
     candidate = loop.store.versions.get(loop.store.rollouts.get(run_id).version)
     assert candidate.state is State.STAGING
@@ -127,28 +149,34 @@ def test_a_candidate_that_fails_its_requests_is_taken_back_by_the_guardrail(loop
     # AND the rollout, the version and the run say why
     rollout, run = loop.store.rollouts.get(run_id), loop.store.runs.get(run_id)
     assert (rollout.status, rollout.percent) == ("rolled_back", 0)
-    (reason,) = rollout.reasons
-    assert reason["code"] == "error_rate"
-    assert reason["sentence"].startswith("4 of ")
+    # Where chance brought it few requests, it is also found to fail more often than the champion.
+    first = rollout.reasons[0]
+    assert [reason["code"] for reason in rollout.reasons] in (["error_rate"], ["error_rate", "added_errors"])
+    assert first["sentence"].startswith("4 of ")
+    told = "; ".join(reason["sentence"] for reason in rollout.reasons)
     version = loop.store.versions.get(candidate.version)
-    assert (version.state, version.reason) == (State.EXPERIMENTING, reason["sentence"])
-    assert (run.status, run.cause) == ("rolled_back", reason["sentence"])
+    assert (version.state, version.reason) == (State.EXPERIMENTING, told)
+    assert (run.status, run.cause) == ("rolled_back", told)
     assert loop.executions()[run_id] == "SUCCEEDED"
+    # AND the request of it delivered yet again starts nothing either
+    send(request, loop.account.client("events"), loop.account.platform.event_bus, at=loop.now())
     # AND the alarm of the altered model does not stay
     loop.advance(minutes=30)
     assert loop.alarm("faults") == "OK"
+    assert set(loop.executions()) == set(executions)
+    assert [run.run_id for run in loop.store.runs.all()].count(run_id) == 1
 
 
 def test_a_crashing_training_script_closes_the_run_with_its_last_lines(loop: Loop) -> None:
-    champion, before = loop.store.versions.champion(), shares(loop)
+    champion, before = present(loop.store.versions.champion()), shares(loop)
     with training_script(loop, CRASHING):
         run_id = start_training(loop.account, loop.name, reason="a script that crashes")
         loop.wait_until(lambda: loop.executions().get(run_id) not in (None, "RUNNING"))
     assert loop.executions()[run_id] == "FAILED"
     run = loop.store.runs.get(run_id)
     assert run.status == "failed"
-    assert "train.py line 4: ValueError: the snow of True winters is missing" in run.cause
-    assert 'raise ValueError(f"the snow of {rows > 0} winters is missing")' in run.cause
+    assert "train.py line 4: ValueError: the snow of True winters is missing" in present(run.cause)
+    assert 'raise ValueError(f"the snow of {rows > 0} winters is missing")' in present(run.cause)
     # THEN a person sees it without looking for a log
     (listed,) = [r for r in json.loads(typed("runs", "list", loop.name, "--json")) if r["run_id"] == run_id]
     assert (listed["status"], listed["cause"]) == ("failed", run.cause)
@@ -177,7 +205,7 @@ def test_a_byte_that_changed_in_a_training_set_stops_the_next_run_on_its_rows(lo
     # THEN nothing is trained, the run says why, and the first version of each file is still there
     run = loop.store.runs.get(run_id)
     assert run.status == "failed"
-    assert "the files of channel 'train' are not those of the snapshot" in run.cause
+    assert "the files of channel 'train' are not those of the snapshot" in present(run.cause)
     versions = s3.list_object_versions(Bucket=bucket, Prefix=keys[0])["Versions"]
     first = min(versions, key=lambda version: version["LastModified"])["VersionId"]
     assert len(versions) == 3
@@ -215,4 +243,4 @@ def test_a_stopped_canary_is_alarmed_and_taken_back_by_releasing_its_run(loop: L
     rollout: Any = loop.store.rollouts.get(run_id)
     assert (rollout.status, rollout.reasons[0]["code"]) == ("rolled_back", "taken_back")
     assert (loop.store.runs.get(run_id).status, loop.store.runs.active()) == ("released", None)
-    assert versions_that_answer(loop) == {loop.store.versions.champion().version}
+    assert versions_that_answer(loop) == {present(loop.store.versions.champion()).version}

@@ -31,7 +31,7 @@ def test_the_same_rows_again_double_nothing(loop: Loop, tmp_path: Path) -> None:
 def test_a_file_with_a_bad_row_is_refused_and_names_it(loop: Loop, tmp_path: Path) -> None:
     before = history_objects(loop)
     rows = loop.data.history.head(200).copy()
-    rows.iloc[17, rows.columns.get_loc("distance_miles")] = -5.0
+    rows.iloc[17, [*rows.columns].index("distance_miles")] = -5.0
     rows.to_csv(tmp_path / "bad.csv", index=False)
     with pytest.raises(RefusedDataError) as refused:
         import_history(loop.account, loop.declaration, tmp_path / "bad.csv")

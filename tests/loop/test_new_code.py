@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from everloop.cli.main import everloop
 from everloop.cli.operations.local_cloud import deploy
 from everloop.cli.operations.status import model_status
+from tests.helpers.present import present
 from tests.helpers.synthesis import synthesize_models
 from tests.loop.models import FLIGHTS
 from tests.loop.standing_cloud import Loop
@@ -21,7 +22,7 @@ pytestmark = pytest.mark.xdist_group("loop")
 
 
 def deploy_changed(loop: Loop, models: Path) -> None:
-    """Deploy the same models, of which the flights' declaration, and with it their functions' code, has changed."""
+    """Deploy the flights' model, of which the declaration, and with it the functions' code, has changed."""
     declared = models / FLIGHTS / "model.yaml"
     document = yaml.safe_load(declared.read_text(encoding="utf-8"))
     document["problem"]["objective"] += " Said once more."
@@ -42,8 +43,8 @@ def test_new_code_waits_for_its_rollout_and_serves_after_it(loop: Loop, models_d
     under_way = loop.store.runs.active()
     if under_way is not None:
         loop.finish(under_way.run_id)
-    before, champion = serving(loop), loop.store.versions.champion()
-    shutil.copytree(models_directory, tmp_path / "models")
+    before, champion = serving(loop), present(loop.store.versions.champion())
+    shutil.copytree(models_directory / FLIGHTS, tmp_path / "models" / FLIGHTS)
     deploy_changed(loop, tmp_path / "models")
     # THEN the traffic stays where it was, and the status says what waits
     assert serving(loop) == before
@@ -64,7 +65,7 @@ def test_new_code_waits_for_its_rollout_and_serves_after_it(loop: Loop, models_d
     assert after["routing"] == {}
     assert after["version"] == next(iter(during["routing"]["AdditionalVersionWeights"]))
     assert after["code"] != before["code"]
-    assert loop.store.versions.champion().version == champion.version
+    assert present(loop.store.versions.champion()).version == champion.version
     assert not model_status(loop.account, loop.name).code_waits
     newest = loop.store.rollouts.all()[0]
     assert (newest.kind, newest.version, newest.status) == ("code", champion.version, "completed")

@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from fnmatch import filter as filter_names
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import pytest
@@ -21,6 +21,7 @@ from everloop.cli.operations.locked_records import verify_locked
 from everloop.registry.commands import MAY_SEND
 from everloop.registry.remote import RemoteRegistry, invoking
 from localcloud.cloudformation.state import StateDirectory
+from tests.helpers.present import present
 from tests.loop.models import BAKERY
 from tests.loop.registry_attempts import (
     ATTEMPTS,
@@ -127,7 +128,8 @@ def client_of(loop: Loop) -> ClientOf:
     @cache
     def client(role: Role, service: str) -> Any:
         config = Config(retries={"total_max_attempts": 1})
-        return loop.account.session.client(service, config=config, **credentials(role))
+        session: Any = loop.account.session
+        return session.client(service, config=config, **credentials(role))
 
     return client
 
@@ -137,7 +139,7 @@ def test_the_attempts_are_such_as_the_table_takes(loop: Loop) -> None:
     client, table = loop.account.client("dynamodb"), loop.account.platform.table
     item = {"pk": {"S": "NOBODY#"}, "sk": {"S": "CHAMPION"}, "version": {"N": "2"}}
     client.put_item(TableName=table, Item=item)
-    said = {name: outcome(lambda a=attempt: a(client, table, item)) for name, attempt in ATTEMPTS.items()}
+    said = {name: outcome(partial(attempt, client, table, item)) for name, attempt in ATTEMPTS.items()}
     assert set(said.values()) == {"done", "ConditionalCheckFailedException", "TransactionCanceledException"}, said
     assert client.get_item(TableName=table, Key={n: item[n] for n in ("pk", "sk")})["Item"] == item
     for sort_key in ("CHAMPION", "CHAMPION~nobody"):
@@ -162,7 +164,7 @@ def test_state_and_audit_have_one_writer_and_nobody_updates_or_deletes(
                 if name not in OF_ITEMS and kind != first:
                     continue
                 tried += 1
-                if outcome(lambda a=attempt, c=client, i=item: a(c, table, i)) != "denied":
+                if outcome(partial(attempt, client, table, item)) != "denied":
                     may.add((role, partition, kind, name))
     print(
         f"{len(roles)} roles, {len(records)} kinds of records, {len(ATTEMPTS)} ways: {tried} tried, {len(may)} allowed"
@@ -178,7 +180,7 @@ def test_nobody_changes_or_deletes_a_locked_audit_record(loop: Loop, roles: list
     (version,) = s3.list_object_versions(Bucket=bucket, Prefix=key)["Versions"]
     attempts = locked_attempts(key, version["VersionId"])
     said = {
-        (role.stack, role.logical_id, name): outcome(lambda a=attempt, c=client: a(c, bucket))
+        (role.stack, role.logical_id, name): outcome(partial(attempt, client, bucket))
         for role in roles
         for client in [client_of(role, "s3")]
         for name, attempt in attempts.items()
@@ -203,7 +205,7 @@ def test_the_lock_itself_holds_where_the_policy_is_taken_away(loop: Loop) -> Non
 
 def test_every_record_of_the_loop_is_locked(loop: Loop) -> None:
     found = verify_locked(loop.account, loop.name)
-    assert (found.locked, found.problems) == (loop.store.ledger.audit_head().sequence, ())
+    assert (found.locked, found.problems) == (present(loop.store.ledger.audit_head()).sequence, ())
 
 
 def test_no_role_reads_another_models_records(loop: Loop, roles: list[Role], client_of: ClientOf) -> None:
@@ -212,7 +214,7 @@ def test_no_role_reads_another_models_records(loop: Loop, roles: list[Role], cli
         client = client_of(role, "dynamodb")
         for model in (loop.name, BAKERY):
             key = {"pk": {"S": f"MODEL#{model}"}, "sk": {"S": "CHAMPION"}}
-            if outcome(lambda c=client, k=key: c.get_item(TableName=table, Key=k)) != "denied":
+            if outcome(partial(client.get_item, TableName=table, Key=key)) != "denied":
                 may.add((role.stack, model))
     assert may == {(f"EverloopModel-{model.replace('_', '-')}", model) for model in (loop.name, BAKERY)}
 
@@ -224,7 +226,7 @@ def test_nobody_touches_the_table_itself(loop: Loop, roles: list[Role], client_o
         for role in roles
         for client in [client_of(role, "dynamodb")]
         for name, attempt in TABLE_ATTEMPTS.items()
-        if outcome(lambda a=attempt, c=client: a(c, table)) != "denied"
+        if outcome(partial(attempt, client, table)) != "denied"
     }
     assert may == set()
 
@@ -237,9 +239,7 @@ def test_each_caller_invokes_its_own_alias_alone(loop: Loop, roles: list[Role], 
             for alias in (None, "$LATEST", *MAY_SEND):
                 given = {"Qualifier": alias} if alias else {}
                 name = f"everloop-{model}-registry"
-                called = outcome(
-                    lambda c=client, n=name, g=given: c.invoke(FunctionName=n, InvocationType="DryRun", **g)
-                )
+                called = outcome(partial(client.invoke, FunctionName=name, InvocationType="DryRun", **given))
                 if called != "denied":
                     may.add((role, model, alias))
                 if alias and role.is_of(model, alias):
@@ -259,7 +259,7 @@ def test_nobody_gets_hold_of_the_registry_function_or_its_role(
             may |= {
                 (role, name)
                 for name, (service, call) in attempts.items()
-                if outcome(lambda r=role, s=service, c=call: c(client_of(r, s))) != "denied"
+                if outcome(partial(call, client_of(role, service))) != "denied"
             }
     assert may == set()
 

@@ -1,4 +1,4 @@
-"""One run at a time, whatever is delivered twice, and none without its permissions."""
+"""No run without its permissions, and what runs took."""
 
 from __future__ import annotations
 
@@ -7,38 +7,12 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from everloop.cli.exceptions import RunActiveError
 from everloop.cli.main import everloop
 from everloop.cli.operations.costs import measured_of
 from everloop.cli.operations.training import start_training, verdict_of
-from everloop.retraining.requests import RetrainingRequest, send
 from tests.loop.standing_cloud import Loop
 
 pytestmark = pytest.mark.xdist_group("loop")
-
-
-def test_a_request_delivered_twice_starts_one_run_and_nobody_starts_another_beside_it(loop: Loop) -> None:
-    # GIVEN the same retraining request twice on the bus
-    now = loop.now()
-    trigger = {"kind": "drift", "reason": "a test asks", "requested_at": now, "window_end": now}
-    request = RetrainingRequest(loop.name, trigger, [{"code": "asked", "sentence": "a test asks"}])
-    before = loop.executions()
-    for _ in range(2):
-        send(request, loop.account.client("events"), loop.account.platform.event_bus, at=now)
-    # WHEN its run is active
-    active = loop.wait_until(loop.store.runs.active)
-    assert active.run_id == request.execution_name
-    # THEN `everloop train` says which run it is, and starts nothing
-    with pytest.raises(RunActiveError, match=active.run_id):
-        start_training(loop.account, loop.name, reason="at the same time")
-    assert set(loop.executions()) - set(before) == {request.execution_name}
-    # AND once it is done, the request delivered yet again starts nothing either
-    ended = loop.finish(active.run_id)
-    assert ended.status in ("succeeded", "rejected"), ended.cause
-    send(request, loop.account.client("events"), loop.account.platform.event_bus, at=loop.now())
-    loop.advance(minutes=5)
-    assert set(loop.executions()) - set(before) == {request.execution_name}
-    assert [r.run_id for r in loop.store.runs.all()].count(request.execution_name) == 1
 
 
 def test_without_one_permission_the_run_fails_and_says_which(loop: Loop) -> None:

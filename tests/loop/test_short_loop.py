@@ -30,6 +30,8 @@ from everloop.recalibration.declared import windows_late
 from everloop.registry.evidence import record_sha256
 from everloop.registry.states import State
 from everloop.registry.trace import trace, verify_audit
+from tests.helpers.present import present
+from tests.helpers.rows import each_row
 from tests.loop.models import ROOT
 from tests.loop.standing_cloud import Loop
 
@@ -49,8 +51,9 @@ def windows(loop: Loop) -> pd.DataFrame:
 
 
 @pytest.fixture(scope="module")
-def told(loop: Loop) -> dict:
-    return json.loads((loop.evidence / evidence.SUMMARY_FILE).read_text(encoding="utf-8"))
+def told(loop: Loop) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads((loop.evidence / evidence.SUMMARY_FILE).read_text(encoding="utf-8"))
+    return document
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +77,7 @@ def mean_loss(rows: pd.DataFrame, column: str) -> float:
     return float("nan") if rows.empty else log_loss(rows["label"], rows[column], labels=[0.0, 1.0])
 
 
-def test_nothing_keeps_the_loop_open(told: dict) -> None:
+def test_nothing_keeps_the_loop_open(told: dict[str, Any]) -> None:
     assert told["open_links"] == []
 
 
@@ -95,7 +98,7 @@ def test_every_answer_was_captured_exactly_as_it_was_given(loop: Loop, predictio
         assert ((given.to_numpy() == kept.to_numpy()) | (given.isna().to_numpy() & kept.isna().to_numpy())).all()
 
 
-def test_every_outcome_joined_its_prediction(loop: Loop, predictions: pd.DataFrame, told: dict) -> None:
+def test_every_outcome_joined_its_prediction(loop: Loop, predictions: pd.DataFrame, told: dict[str, Any]) -> None:
     known = predictions[predictions["label"].notna()]
     truth = loop.data.stream.set_index(loop.declaration.data.key)[loop.declaration.data.target].dropna()
     assert known.set_index("key")["label"].to_dict() == truth.to_dict()
@@ -119,7 +122,7 @@ def test_every_window_follows_from_the_answers_alone(
 ) -> None:
     assert loop.declaration.gate.metric == "log_loss"
     day = timedelta(hours=loop.declaration.monitoring.window_hours)
-    for window in windows.itertuples():
+    for window in each_row(windows):
         as_of = pd.Timestamp(window.scheduled_at)
         assert window.rows == len(within(predictions, "time", window.start, window.end)), window.end
         # A label counts once it has arrived; who answered the row does not matter, but for the champion's own loss.
@@ -148,21 +151,21 @@ def test_every_window_follows_from_the_answers_alone(
 def test_windows_tell_what_decisions_cost(loop: Loop, windows: pd.DataFrame, predictions: pd.DataFrame) -> None:
     value, threshold = loop.declaration.problem.value, loop.declaration.serving.threshold
     found = [window.record for window in loop.store.windows.latest(len(windows)) if window.record.money]
-    assert any(record.money["champion"]["low"] is not None for record in found)
+    assert any(present(record.money)["champion"]["low"] is not None for record in found)
     # The first labelled window of a champion is priced alone.
-    record = next(record for record in reversed(found) if record.money["windows"] == 1)
+    record = next(record for record in reversed(found) if present(record.money)["windows"] == 1)
     rows = within(predictions, "time", record.labelled_start.isoformat(), record.labelled_end.isoformat())
     own = rows[(rows["version"] == record.version) & (rows["label_time"] <= record.scheduled_at)]
     costs = row_costs(own["label"].to_numpy(), own["probability"].to_numpy(), value, threshold)
-    assert record.money["champion"]["value"] == pytest.approx(1000 * costs.mean())
-    assert record.money["currency"] == value.currency
+    assert present(record.money)["champion"]["value"] == pytest.approx(1000 * costs.mean())
+    assert present(record.money)["currency"] == value.currency
 
 
 def test_every_window_counts_the_inputs_it_was_judged_by(
     loop: Loop, windows: pd.DataFrame, predictions: pd.DataFrame, references: dict[int, Reference]
 ) -> None:
     asked = loop.data.stream.set_index(loop.declaration.data.key)
-    for window in windows.itertuples():
+    for window in each_row(windows):
         rows, reference = within(predictions, "time", window.start, window.end), references[window.version]
         profile = json.loads(window.profile)
         assert profile["bins"] == reference.bins_id
@@ -172,12 +175,12 @@ def test_every_window_counts_the_inputs_it_was_judged_by(
             assert profile["features"][feature.name] == cells(reference.features[feature.name], values), window.end
         # The reference's bins are of what the model said.
         own = rows[rows["version"] == window.version]["raw_score"].to_numpy()
-        assert profile["score"] == cells(reference.score, own), window.end
+        assert profile["score"] == cells(present(reference.score), own), window.end
 
 
 def test_the_drift_of_every_window_is_judged_by_the_declared_rule(loop: Loop, windows: pd.DataFrame) -> None:
     declared = loop.declaration.monitoring
-    for window in windows.itertuples():
+    for window in each_row(windows):
         drift = json.loads(window.drift)
         assert window.drift_evaluated == (window.rows >= declared.minimum_rows) == bool(drift), window.end
         assert bool(window.drift_reason) != window.drift_evaluated, window.end
@@ -200,17 +203,17 @@ def test_the_effects_are_those_of_the_windows_judged_together(
     loop: Loop, windows: pd.DataFrame, references: dict[int, Reference]
 ) -> None:
     judged = 0
-    for place, window in enumerate(windows.itertuples()):
+    for place, window in enumerate(each_row(windows)):
         reference = references[window.version]
         named = {**reference.features, SCORE: reference.score}
         for name, one in json.loads(window.drift).items():
             together = windows.iloc[place + 1 - one["days"] : place + 1]
             assert (together["version"] == window.version).all(), "another champion's windows are not judged with it"
             counts = np.sum([in_profile(document, name) for document in together["profile"]], axis=0)
-            before = np.array(named[name].counts.cells)
+            before = np.array(present(named[name]).counts.cells)
             assert one["effect"] == pytest.approx(stability_index(before, counts)), (window.end, name)
             # Sampling alone is one of two explanations, and the p-value is the likelier one's.
-            pooled = comparable(named[name], BinCounts(tuple(counts[:-1].tolist()), int(counts[-1])))
+            pooled = comparable(present(named[name]), BinCounts(tuple(counts[:-1].tolist()), int(counts[-1])))
             sampling = sampling_p_value(*pooled)
             both = np.array(pooled)[:, np.sum(pooled, axis=0) > 0]
             found = chi2_contingency(both, correction=False, lambda_="log-likelihood")
@@ -221,17 +224,17 @@ def test_the_effects_are_those_of_the_windows_judged_together(
     assert judged > len(windows)
 
 
-def test_every_decision_follows_from_what_is_declared(loop: Loop, windows: pd.DataFrame, told: dict) -> None:
+def test_every_decision_follows_from_what_is_declared(loop: Loop, windows: pd.DataFrame, told: dict[str, Any]) -> None:
     declared = loop.declaration.retraining
     assert declared.quality is None, "a quality trigger is a cause of its own"
     assert declared.drift is None, "so that drift may alarm and is no cause"
     trainings = [loop.data.starts_at, *(pd.Timestamp(r["at"]) for r in told["retrainings"])]
     asked_for = []
-    for window in windows.itertuples():
+    for window in each_row(windows):
         as_of = pd.Timestamp(window.scheduled_at)
         last = max(at for at in trainings if at < as_of)
         reasons = json.loads(window.reasons)
-        if as_of - last < timedelta(days=declared.schedule_days):
+        if as_of - last < timedelta(days=present(declared.schedule_days)):
             assert (window.decision, codes(reasons)) == ("none", ["no_cause"]), window.end
             assert pd.isna(window.trigger), window.end
         else:
@@ -252,7 +255,8 @@ def cells(feature: FeatureReference, values: Any) -> list[int]:
 
 def in_profile(document: str, name: str) -> list[int]:
     profile = json.loads(document)
-    return profile["score"] if name == SCORE else profile["features"][name]
+    numbers: list[int] = profile["score"] if name == SCORE else profile["features"][name]
+    return numbers
 
 
 def stability_index(before: np.ndarray, after: np.ndarray) -> float:
@@ -265,7 +269,7 @@ def codes(reasons: Sequence[dict[str, str]]) -> list[str]:
     return [reason["code"] for reason in reasons]
 
 
-def test_the_retraining_that_was_due_was_carried_out(loop: Loop, told: dict) -> None:
+def test_the_retraining_that_was_due_was_carried_out(loop: Loop, told: dict[str, Any]) -> None:
     (retraining,) = told["retrainings"]
     assert retraining["trigger"] == "schedule"
     assert retraining["status"] == "succeeded", retraining["reasons"]
@@ -275,16 +279,19 @@ def test_the_retraining_that_was_due_was_carried_out(loop: Loop, told: dict) -> 
     assert loop.store.versions.get(1).state == State.RETIRED
 
 
-def test_what_served_had_learned_from_the_test_days_and_its_sibling_stands_beside_it(loop: Loop, told: dict) -> None:
+def test_what_served_had_learned_from_the_test_days_and_its_sibling_stands_beside_it(
+    loop: Loop, told: dict[str, Any]
+) -> None:
     s3, bucket = loop.account.client("s3"), loop.account.platform.artifact_bucket
 
     def read(version: int, name: str) -> bytes:
         key = loop.store.versions.get(version).artifact_prefix + name
-        return s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+        content: bytes = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+        return content
 
     for number in (1, 2):
         found = trace(loop.store, number)
-        snapshot = found.snapshot.document
+        snapshot = present(found.snapshot).document
         assert found.version.serves_refit, found.version.refit
         assert all(reason["passed"] for reason in found.version.refit["reasons"])
         record, before = (json.loads(read(number, name)) for name in ("training.json", "evaluated/training.json"))
@@ -308,7 +315,7 @@ def test_a_champion_was_compared_on_what_it_had_not_learned_from(loop: Loop) -> 
     s3, bucket = loop.account.client("s3"), loop.account.platform.artifact_bucket
     key = second.version.artifact_prefix + "report.json"
     report = json.loads(s3.get_object(Bucket=bucket, Key=key)["Body"].read())
-    assert pd.Timestamp(report["champion_learned_until"]) == pd.Timestamp(first.origin.learned_until)
+    assert pd.Timestamp(report["champion_learned_until"]) == pd.Timestamp(present(first.origin.learned_until))
     assert 0 < report["champion_rows"] <= report["rows"]
 
 
@@ -319,7 +326,7 @@ def could_be_known(loop: Loop, record: WindowRecord, first_day: datetime) -> boo
     for fewer windows than the gate does, its labels have to be so much older.
     """
     late = windows_late(loop.declaration)
-    waits = timedelta(0) if record.recalibration["state"]["delay"] == late else timedelta(days=late)
+    waits = timedelta(0) if present(present(record.recalibration)["state"])["delay"] == late else timedelta(days=late)
     return record.labelled_end <= first_day - waits
 
 
@@ -353,13 +360,13 @@ def test_a_champion_was_compared_as_it_was_served(loop: Loop) -> None:
 
 def test_a_version_awaits_its_own_labels_until_a_window_holds_some(loop: Loop, windows: pd.DataFrame) -> None:
     own = trace(loop.store, 1).own_labels
-    profiles = [(w.end, json.loads(w.profile)["outcomes"]["rows"]) for w in windows.itertuples() if w.version == 1]
+    profiles = [(w.end, json.loads(w.profile)["outcomes"]["rows"]) for w in each_row(windows) if w.version == 1]
     counted = [(end, rows) for end, rows in profiles if rows]
     judged = ("judged", counted[0][0], sum(rows for _, rows in counted))
-    assert (own.state, format_instant(own.since), own.rows) == judged
+    assert (own.state, format_instant(present(own.since)), own.rows) == judged
 
 
-def test_the_frozen_model_is_the_first_champion_as_it_served(loop: Loop, told: dict) -> None:
+def test_the_frozen_model_is_the_first_champion_as_it_served(loop: Loop, told: dict[str, Any]) -> None:
     first = trace(loop.store, 1)
     frozen = told["frozen_model"]
     assert (frozen["version"], frozen["kind"]) == (1, "refit")
@@ -368,7 +375,7 @@ def test_the_frozen_model_is_the_first_champion_as_it_served(loop: Loop, told: d
     assert pd.Timestamp(frozen["learned_until"]) < loop.data.stream["time"].min()
 
 
-def test_the_canary_served_beside_the_champion(predictions: pd.DataFrame, told: dict) -> None:
+def test_the_canary_served_beside_the_champion(predictions: pd.DataFrame, told: dict[str, Any]) -> None:
     promoted = pd.Timestamp(told["promotions"][1]["at"])
     by_version = predictions.sort_values("time").groupby("version")["time"]
     first, last = by_version.min(), by_version.max()
@@ -378,7 +385,7 @@ def test_the_canary_served_beside_the_champion(predictions: pd.DataFrame, told: 
     assert predictions["version"].isin([1, 2]).all()
 
 
-def test_the_audit_chain_is_intact(loop: Loop, told: dict) -> None:
+def test_the_audit_chain_is_intact(loop: Loop, told: dict[str, Any]) -> None:
     assert told["audit"]["intact"]
     verdict = verify_audit(loop.store)
     assert verdict.sound, verdict.problems
@@ -386,7 +393,7 @@ def test_the_audit_chain_is_intact(loop: Loop, told: dict) -> None:
 
 
 def test_the_summary_follows_from_the_evidence_alone(
-    told: dict, predictions: pd.DataFrame, windows: pd.DataFrame
+    told: dict[str, Any], predictions: pd.DataFrame, windows: pd.DataFrame
 ) -> None:
     whole = summary.quality(predictions, KIND)
     again = {
@@ -403,14 +410,14 @@ def test_the_summary_follows_from_the_evidence_alone(
     assert told["drift_windows"]["recorded"] == len(windows)
 
 
-def test_the_memory_told_is_the_peak_of_the_cloud_and_of_the_replay(loop: Loop, told: dict) -> None:
+def test_the_memory_told_is_the_peak_of_the_cloud_and_of_the_replay(loop: Loop, told: dict[str, Any]) -> None:
     # Peaks only grow, so what they are by now is the most that can have been told.
     now = loop.cloud.running.memory()["peak_mb"] + own_peak_mb()
     assert 100 < told["peak_memory_mb"] <= now + 1
     assert now <= os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e6
 
 
-def test_the_set_up_told_is_what_the_set_up_recorded(told: dict) -> None:
+def test_the_set_up_told_is_what_the_set_up_recorded(told: dict[str, Any]) -> None:
     record = ROOT / ".venv" / "setup.json"
     recorded = json.loads(record.read_text(encoding="utf-8"))["seconds"] if record.is_file() else None
     assert told["setup_seconds"] == recorded, "a clone whose environment somebody else made has none to tell"
@@ -418,7 +425,7 @@ def test_the_set_up_told_is_what_the_set_up_recorded(told: dict) -> None:
     assert 0 < told["wall_seconds"] < 3600
 
 
-def test_the_quality_told_is_that_of_other_peoples_metrics(told: dict, predictions: pd.DataFrame) -> None:
+def test_the_quality_told_is_that_of_other_peoples_metrics(told: dict[str, Any], predictions: pd.DataFrame) -> None:
     known = predictions[predictions["label"].notna()]
     for model, column in (("loop", "probability"), ("raw", "raw_score"), ("frozen", "frozen_probability")):
         scores = known[column]

@@ -13,6 +13,7 @@ from everloop.registry import keys
 from everloop.registry.audit import link_hash
 from everloop.registry.exceptions import LockedRecordDiffersError
 from everloop.registry.trace import verify_audit
+from tests.helpers.present import present
 from tests.loop.standing_cloud import Loop
 
 pytestmark = pytest.mark.xdist_group("loop")
@@ -23,7 +24,7 @@ def altered_model(loop: Loop) -> Iterator[str]:
     """The champion's model file with other bytes in its place, once it is in memory; put right again afterwards."""
     assert loop.post({"instances": loop.instances(1)})[0] == 200
     s3, bucket = loop.account.client("s3"), loop.account.platform.artifact_bucket
-    key = loop.store.versions.get(loop.store.versions.champion().version).artifact_prefix + "model.onnx"
+    key = loop.store.versions.get(present(loop.store.versions.champion()).version).artifact_prefix + "model.onnx"
     right = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
     altered = bytearray(right)
     altered[len(altered) // 2] ^= 1
@@ -51,7 +52,7 @@ def test_a_model_altered_after_its_evaluation_does_not_serve(loop: Loop, altered
 def test_a_chain_that_was_forged_and_sealed_anew_is_found(loop: Loop) -> None:
     """By whoever holds the registry function's role, or may write to the table: every hash fits, and the head too."""
     store, table, dynamodb = loop.store, loop.account.platform.table, loop.account.client("dynamodb")
-    records, head = list(store.ledger.audit_records()), store.ledger.audit_head()
+    records, head = list(store.ledger.audit_records()), present(store.ledger.audit_head())
     forged, previous = [], records[0].previous_hash
     for record in records:
         actor = "somebody else" if record.action == "promoted" else record.actor
@@ -59,7 +60,7 @@ def test_a_chain_that_was_forged_and_sealed_anew_is_found(loop: Loop) -> None:
         previous = link_hash(unsealed.to_json(), previous)
         forged.append(replace(unsealed, hash=previous))
     for item in (*forged, replace(head, hash=previous)):
-        dynamodb.put_item(TableName=table, Item=item.to_item())
+        dynamodb.put_item(TableName=table, Item=present(item).to_item())
     try:
         assert verify_audit(store).chain.intact
         found = CliRunner().invoke(everloop, ["audit", "verify", loop.name])
@@ -70,7 +71,7 @@ def test_a_chain_that_was_forged_and_sealed_anew_is_found(loop: Loop) -> None:
         assert isinstance(traced.exception, LockedRecordDiffersError)
     finally:
         for item in (*records, head):
-            dynamodb.put_item(TableName=table, Item=item.to_item())
+            dynamodb.put_item(TableName=table, Item=present(item).to_item())
 
 
 def test_an_altered_audit_record_is_found(loop: Loop) -> None:

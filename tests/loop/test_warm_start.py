@@ -21,6 +21,7 @@ from everloop.dataset.held_groups import HeldGroups
 from everloop.manifest import ESTIMATOR, Manifest, sha256_hex
 from everloop.registry.store import RegistryStore
 from everloop.registry.trace import verify_audit
+from tests.helpers.present import present
 from tests.helpers.synthesis import synthesize_models
 from tests.loop.models import BAKERY_DOCUMENT, write_sales
 from tests.loop.standing_cloud import Loop
@@ -183,7 +184,7 @@ def test_what_serves_is_continued(loop: Loop, store: RegistryStore, models: Path
     score = json.loads(well("score", GROWN, "--models-directory", models, "--json"))
     (tuned,) = (one for one in score["groups"]["model development"] if one["test"] == "Model 3")
     assert tuned["evidence"].startswith("2 sets of parameters")
-    first = store.versions.get(store.versions.champion().version)
+    first = store.versions.get(present(store.versions.champion()).version)
     assert first.files[ESTIMATOR]["bytes"] > 1000
     # WHEN it is to be continued, and has learned from all rows that could test it; THEN it is trained in full instead
     smoke = typed("train", GROWN, "--update", "warm", "--smoke")
@@ -196,13 +197,17 @@ def test_what_serves_is_continued(loop: Loop, store: RegistryStore, models: Path
     told = trained(loop, store, "--update", "warm")
     # THEN trees are added from them alone, and what comes of it passes the gate and serves
     assert f"Version 1 is continued: {ADDED} trees from 720 rows later than 2013-02-13T23:00" in told
-    champion = store.versions.get(store.versions.champion().version)
+    champion = store.versions.get(present(store.versions.champion()).version)
     assert (champion.version, champion.parent_version) == (3, 1)
     (run,) = [run for run in store.runs.all() if run.version == 3]
-    assert (run.update["kind"], run.update["parent"], run.update["parent_trees"]) == ("warm", 1, TREES)
+    update = present(run.update)
+    assert (update["kind"], update["parent"], update["parent_trees"]) == ("warm", 1, TREES)
     # The refit has learned from the test rows too, and continues the same version.
     rows = 1080 if champion.serves_refit else 720
-    assert (run.update["rows"], run.update["estimator_sha256"]) == (rows, first.files[ESTIMATOR]["sha256"])
+    assert (present(run.update)["rows"], present(run.update)["estimator_sha256"]) == (
+        rows,
+        first.files[ESTIMATOR]["sha256"],
+    )
     # AND manifest, trace and audit chain say what it continues
     s3, bucket = loop.account.client("s3"), loop.account.platform.artifact_bucket
     body = s3.get_object(Bucket=bucket, Key=f"{champion.artifact_prefix}manifest.json")["Body"].read()
@@ -274,7 +279,7 @@ def test_a_refused_version_comes_to_serve_by_a_waiver_of_one_and_the_request_of_
             break
         loop.advance(minutes=61)
         loop.wait_until(lambda: store.runs.active() is None or store.rollouts.all())
-    assert store.versions.champion().version == 2, store.runs.all()[0]
+    assert present(store.versions.champion()).version == 2, store.runs.all()[0]
     # AND record and page say who did what
     assert store.runs.all()[0].trigger["started_by"] == cleo
     done = [(r.action, r.actor) for r in store.ledger.audit_records() if r.action.startswith("waive")]
@@ -305,7 +310,7 @@ def test_versions_of_held_out_groups_are_compared_where_neither_has_learned(
         well("data", "import", PLACES, models.parent / "places.csv", "--models-directory", models)
         trained(loop, ours)
         # THEN it has seen none of their rows, before the test part or in it, and serves
-        version = ours.versions.get(ours.versions.champion().version)
+        version = ours.versions.get(present(ours.versions.champion()).version)
         assert version.version == number
         report = json.loads(well("report", PLACES, "--version", str(number), "--json"))["report"]
         facts = report["held_groups"]

@@ -74,7 +74,7 @@ def rows(declaration: ModelDeclaration, count: int, first_day: int, seed: int) -
     distance = rng.integers(1, 900, count).astype(float)
     wind = np.where(rng.random(count) < 0.1, np.nan, rng.gamma(2, 6, count))
     line = rng.choice(["north", "south"], count)
-    operator = rng.choice(["a", "b", "c", None], count, p=[0.5, 0.3, 0.1, 0.1])
+    operator = rng.choice(np.array(["a", "b", "c", None]), count, p=[0.5, 0.3, 0.1, 0.1])
     z = -1 + 0.08 * np.nan_to_num(wind, nan=20) + 0.8 * (line == "north") - 0.001 * distance
     late = rng.random(count) < 1 / (1 + np.exp(-z))
     classes = declaration.problem.type == "binary_classification"
@@ -236,6 +236,6 @@ class Jobs:
 def split_of(frame: pd.DataFrame) -> Split:
     """Labelled rows as a job reads them."""
     times = frame["time"].to_numpy().astype("datetime64[ms]")
-    first, last = (f"{np.datetime_as_string(t, unit='ms')}Z" for t in (times.min(), times.max()))
+    first, last = (pd.Timestamp(t, tz="UTC").to_pydatetime() for t in (times.min(), times.max()))
     features = frame[["distance", "wind", "line", "operator"]]
     return Split(features, frame["label"].to_numpy(), times, first, last)

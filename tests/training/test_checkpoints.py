@@ -123,7 +123,8 @@ def test_failed_trials_and_the_minutes_that_went_are_remembered(folder: Path, mo
     assert told(searched(folder, monkeypatch, kept, space=space)[0]) == told(whole)
     # GIVEN finished trials that took all the minutes; THEN no other is begun
     (folder / "kept" / TRIALS).unlink()
-    kept.keep_trials([{**trial, "seconds": 200.0} for trial in told(whole)[0]["trials"][:2]])
+    trials: list[Any] = told(whole)[0]["trials"][:2]
+    kept.keep_trials([trial | {"seconds": 200.0} for trial in trials])
     learned, _ = searched(folder, monkeypatch, kept, space=space)
     assert learned is not None
     assert learned.chosen is not None
@@ -149,7 +150,7 @@ def test_a_script_that_takes_a_checkpoint_goes_on_in_its_own_folder(tmp_path: Pa
 
 
 def test_a_job_keeps_where_its_pipeline_says(tmp_path: Path) -> None:
-    facts = {"code_sha256": "c", "data_sha256": {"train": "t"}}
+    facts: dict[str, Any] = {"code_sha256": "c", "data_sha256": {"train": "t"}}
     assert Checkpoints.read({}, **facts) is None
     kept = Checkpoints.read({CHECKPOINTS: str(tmp_path)}, **facts)
     other = Checkpoints.read({CHECKPOINTS: str(tmp_path)}, code_sha256="c", data_sha256={"train": "u"})

@@ -61,7 +61,7 @@ def test_the_same_environment_has_no_differences(here: Environment) -> None:
     assert facts == here.compared_with(trained(here))
 
 
-DECISIVE = {
+DECISIVE: dict[str, tuple[dict[str, str | None], dict[str, Any], str]] = {
     "a locked package": ({"numpy": "2.4.5"}, {}, "numpy 2.4.5 in training, 2."),
     "one that was not there": ({"scipy": None}, {}, "scipy not there in training"),
     "another minor Python": ({}, {"python": "3.9.1"}, "Python 3.9.1 in training"),

@@ -19,6 +19,8 @@ import numpy as np
 import pytest
 from moto.server import ThreadedMotoServer
 
+from everloop.documents.records import Files
+from everloop.documents.window import WindowRecord
 from everloop.evaluation import restoration
 from everloop.evaluation.gate import Expected, decide
 from everloop.evaluation.intervals import learned_interval
@@ -39,12 +41,13 @@ from everloop.serving.contract import ServingContract
 from everloop.serving.scorer import Scorer
 from tests.fakes.registry_table import TABLE, create_table
 from tests.helpers.declarations import binary_document, declare, regression_document
+from tests.helpers.present import present
 from tests.helpers.window_records import window_record
 from tests.training.scenes import CLASSIFIER, REGRESSOR, Jobs, classification, rows, write_parts
 
 pytestmark = pytest.mark.xdist_group("jobs")
 
-KEYS = {
+KEYS: dict[str, Any] = {
     "aws_access_key_id": "test",
     "aws_secret_access_key": "test",
     "region_name": "us-east-1",
@@ -205,8 +208,10 @@ def test_the_first_candidate_is_evaluated_against_the_baseline(trained: tuple[Jo
     assert (report.run_id, report.snapshot_hash, report.rows, report.days) == ("train-0123", "abc", 1000, 10)
     assert set(report.candidate) == {"log_loss", "brier", "roc_auc"}
     assert report.champion is None
-    assert report.probes.possibilities == report.probes.admitted == report.probes.rows / 8 > 10
-    assert report.latency_ms.p50 > 0
+    assert (
+        present(report.probes).possibilities == present(report.probes).admitted == present(report.probes).rows / 8 > 10
+    )
+    assert present(report.latency_ms).p50 > 0
     assert sum(d.rows for d in report.quality_over_days) == 1000
     for name, digest in report.files.items():
         assert hashlib.sha256((output / name).read_bytes()).hexdigest() == digest
@@ -228,14 +233,17 @@ def test_the_champion_is_scored_on_the_same_rows(trained: tuple[Jobs, Path], s3_
     report = Report.from_json((output / "report.json").read_bytes())
     assert report.champion_version == 7
     assert report.champion == report.candidate
-    assert (report.paired_champion.difference, report.paired_champion.high) == (0, 0)
+    assert (present(report.paired_champion).difference, present(report.paired_champion).high) == (0, 0)
     expected = Expected("late_train", "train-0123", "abc", 1000, 7)
     for scores in ("raw", "served"):
         verdict = decide(report, jobs.declaration.gate, replace(expected, scores=scores))
         assert [r.code for r in verdict.reasons if not r.passed] == ["better_than_champion"]
     # AND as served both are recalibrated alike, from nothing on
-    assert report.as_served.champion == report.as_served.candidate != report.champion
-    assert (report.as_served.paired.difference, report.as_served.recalibrated.learned_until) == (0, None)
+    assert present(report.as_served).champion == present(report.as_served).candidate != report.champion
+    assert (present(report.as_served).paired.difference, present(report.as_served).recalibrated.learned_until) == (
+        0,
+        None,
+    )
 
 
 def test_both_are_recalibrated_from_what_the_monitor_had_learned(trained: tuple[Jobs, Path], s3_url: str) -> None:
@@ -249,18 +257,21 @@ def test_both_are_recalibrated_from_what_the_monitor_had_learned(trained: tuple[
     process, output = jobs.evaluate(model, champion=uri, name="with-windows")
     assert process.returncode == 0, process.stdout + process.stderr
     report = Report.from_json((output / "report.json").read_bytes())
-    how = report.as_served.recalibrated
+    how = present(report.as_served).recalibrated
     # The test rows begin on 1 February, and the labels of 31 January were there with the window of the 2nd.
     assert (how.windows, how.learned_windows, how.learned_until) == (10, 8, parse_instant("2013-02-01T00:00:00Z"))
-    used = store.windows.find(how.window_end)
+    used = present(store.windows.find(present(how.window_end)))
     assert record_sha256(used) == how.window_sha256
-    assert report.as_served.champion["log_loss"].value > report.champion["log_loss"].value
-    assert report.as_served.paired.difference == 0
+    assert present(present(report.as_served).champion["log_loss"].value) > present(
+        present(report.champion)["log_loss"].value
+    )
+    assert present(report.as_served).paired.difference == 0
 
 
 def learned_windows() -> Iterator[Window]:
     """Days up to 5 February, from which on outcomes are there for far more rows than the scores say."""
-    declaration, records = classification(), []
+    declaration = classification()
+    records: list[WindowRecord] = []
     rng = np.random.default_rng(1)
     for day in range(13):
         windows = windows_at(declaration, datetime(2013, 1, 26, 6, tzinfo=UTC) + timedelta(days=day))
@@ -292,7 +303,7 @@ def test_rows_that_the_champion_learned_from_do_not_count_in_its_favour(
         # Eight days are left, of unequal rows: they count as at most as many less one.
         assert report.paired_champion.difference == 0
         assert 5 < report.paired_champion.degrees_of_freedom <= 7
-        assert report.champion["log_loss"] != report.candidate["log_loss"]
+        assert present(report.champion)["log_loss"] != report.candidate["log_loss"]
     verdict = decide(report, jobs.declaration.gate, Expected("late_train", "train-0123", "abc", 1000, 7))
     assert [r.passed for r in verdict.reasons if r.code == "champion_rows"] == [passed]
     assert not verdict.passed
@@ -314,8 +325,8 @@ def test_an_older_version_is_judged_by_its_registered_files_on_rows_that_neither
     manifest = s3.get_object(Bucket="artifacts", Key=artifact_prefix("late_train", 5) + "manifest.json")["Body"].read()
     assert report.older == OlderFacts(5, sha256_hex(manifest), parse_instant("2013-02-02T06:00:00Z"))
     assert (report.champion_version, report.rows, report.champion_rows) == (7, 899, 799)
-    assert (report.paired_champion.difference, report.as_served.paired.difference) == (0, 0)
-    assert report.probes.possibilities == report.probes.admitted > 10
+    assert (present(report.paired_champion).difference, present(report.as_served).paired.difference) == (0, 0)
+    assert present(report.probes).possibilities == present(report.probes).admitted > 10
     expected = restoration.Expected(
         "late_train", "train-0123", "abc", 5, sha256_hex(manifest), 1000, 7, asked_for=False, scores="served"
     )
@@ -363,15 +374,17 @@ def test_a_regression_runs_through(tmp_path: Path) -> None:
     assert process.returncode == 0, process.stdout + process.stderr
     report = Report.from_json((output / "report.json").read_bytes())
     assert set(report.candidate) == {"mae", "rmse"}
-    assert report.paired_baseline.metric == "mae"
-    assert report.paired_baseline.high < 0
-    assert np.isclose(report.candidate["mae"].value, 2.4, atol=0.6)
+    assert present(report.paired_baseline).metric == "mae"
+    assert present(present(report.paired_baseline).high) < 0
+    assert np.isclose(present(report.candidate["mae"].value), 2.4, atol=0.6)
     # AND its interval is learned from the test rows, and measured on their newer days
     contract = ServingContract.from_json((output / "contract.json").read_bytes())
     residuals = jobs.test_rows["label"].to_numpy() - scores_of(jobs, output)
     assert contract.interval == learned_interval(0.8, residuals)
-    assert (report.interval.below, report.interval.above) == (contract.interval.below, contract.interval.above)
-    assert report.interval.measured.low <= 0.8 <= report.interval.measured.high
+    interval, served = present(report.interval), present(contract.interval)
+    measured = present(interval.measured)
+    assert (interval.below, interval.above) == (served.below, served.above)
+    assert present(measured.low) <= 0.8 <= present(measured.high)
     assert "interval" not in load(model / "contract.json"), "a training job says nothing of it"
 
 
@@ -479,7 +492,7 @@ def store_champion(s3: Any, model: Path, *, learned_until: str | None = None, ve
     if learned_until is not None:
         record = json.loads(files["training.json"])
         files["training.json"] = json.dumps({**record, "time_range": [record["time_range"][0], learned_until]}).encode()
-    entries = {n: {"sha256": hashlib.sha256(d).hexdigest(), "bytes": len(d)} for n, d in files.items()}
+    entries: Files = {n: {"sha256": hashlib.sha256(d).hexdigest(), "bytes": len(d)} for n, d in files.items()}
     manifest = Manifest(
         model="late_train",
         version=version,
@@ -595,7 +608,7 @@ def test_a_regression_is_refitted_and_checked(tmp_path: Path) -> None:
     assert process.returncode == 0, process.stdout + process.stderr
     report = RefitReport.from_json((output / "refit.json").read_bytes())
     assert report.metric == "mae"
-    assert 0 < report.difference.relative < 0.1
+    assert 0 < present(report.difference.relative) < 0.1
     judged = Report.from_json((evaluated / "report.json").read_bytes())
     expected = refit_expected(jobs, evaluated, judged)
     reasons = decide_refit(report, jobs.declaration.training, jobs.declaration.gate, expected).reasons

@@ -143,7 +143,8 @@ class Moved:
 
     def predict_proba(self, features: pd.DataFrame) -> np.ndarray:
         moved = np.where(features["age"].isna(), self.by, 0.0)
-        return self.of.predict_proba(features) + moved[:, None]
+        values: np.ndarray = self.of.predict_proba(features) + moved[:, None]
+        return values
 
 
 @pytest.mark.parametrize("by", [1e-6, np.nan])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -167,12 +168,12 @@ class TestServing:
     def test_groups_that_were_withheld_are_served_as_all_others(self) -> None:
         declaration = declare(binary_document(recalibration={"by": "line"}))
         window = recorded(MORNING)
-        document = window.record.to_document()
+        document: dict[str, Any] = window.record.to_document()
         told = {"by": {"feature": "line", "values": ["north", "south"]}, "groups": {}, "fairness": None}
         document["recalibration"]["groups"] = {**told, "withheld": "a gap would be larger than declared"}
         withheld = Window("late_train", window.end, document)
         rows = split_of(drawn(declaration, 300, 31, 1))
         for history, apart in ([window], True), ([withheld], False):
-            found = serving(declaration, rows, lambda history=history: history)
+            found = serving(declaration, rows, partial(list, history))
             assert found is not None
             assert (found.apart is not None) == apart

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,6 +19,7 @@ from everloop.evaluation.metrics import estimate
 from everloop.evaluation.report import Report
 from everloop.evaluation.report_page import About, page
 from everloop.model_file import ModelDeclaration
+from everloop.monitoring.bins import CategoryBins
 from everloop.monitoring.reference import Reference
 from everloop.training import train as training
 from everloop.training.candidate import read_candidate
@@ -31,6 +33,7 @@ from everloop.training.own_export import OwnModel
 from everloop.training.refit_check import Run, score_difference
 from everloop.training.user_script import run_user_script
 from tests.helpers.declarations import CLASSES, declare, multiclass_document
+from tests.helpers.present import present
 from tests.training import scenes
 
 ROWS, TEST = 3600, 1200
@@ -69,7 +72,7 @@ def written(folder: Path, frame: pd.DataFrame) -> Path:
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory) -> SimpleNamespace:
+def made(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
     """The jobs' folders after training and evaluation in this process."""
     root, declared, frame = tmp_path_factory.mktemp("several"), declaration(), rows()
     code = root / "code"
@@ -78,14 +81,11 @@ def made(tmp_path_factory) -> SimpleNamespace:
     (code / "declaration.json").write_text(declared.model_dump_json())
     (code / "requirements.txt").write_text((scenes.ROOT / "training" / "requirements.txt").read_text())
     train, test = frame[:-TEST], frame[-TEST:]
-    channels = {
-        "train": written(root / "train", train),
-        "test_features": written(root / "test_features", test.drop(columns="label")),
-        "model": root / "model",
-    }
+    train_files = written(root / "train", train)
+    test_files = written(root / "test_features", test.drop(columns="label"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(training, "hold_rows", lambda job: {})
-        training.run(training.Job(code, **channels))
+        training.run(training.Job(code, train=train_files, test_features=test_files, model=root / "model"))
     with tarfile.open(root / "model.tar.gz", "w:gz") as tar:
         for file in (root / "model").iterdir():
             tar.add(file, file.name)
@@ -97,7 +97,7 @@ def made(tmp_path_factory) -> SimpleNamespace:
     )
 
 
-def test_the_report_knows_every_class_and_what_is_taken_for_what(made) -> None:
+def test_the_report_knows_every_class_and_what_is_taken_for_what(made: SimpleNamespace) -> None:
     found = made.report.multiclass
     labels = made.test.labels
     assert [one.name for one in found.classes] == CLASSES
@@ -115,7 +115,7 @@ def test_the_report_knows_every_class_and_what_is_taken_for_what(made) -> None:
     assert Report.from_json(made.report.to_json()) == made.report
 
 
-def test_the_gate_lets_a_model_with_signal_pass_and_names_the_rarest_class(made) -> None:
+def test_the_gate_lets_a_model_with_signal_pass_and_names_the_rarest_class(made: SimpleNamespace) -> None:
     expected = Expected(made.declaration.model, "r1", "s1", TEST, None)
     verdict = decide(made.report, made.declaration.gate, expected)
     assert verdict.passed, [r.sentence for r in verdict.reasons if not r.passed]
@@ -128,7 +128,7 @@ def test_the_gate_lets_a_model_with_signal_pass_and_names_the_rarest_class(made)
     assert "money_better_than_baseline" in told
 
 
-def test_the_gate_refuses_a_class_with_too_few_rows(made) -> None:
+def test_the_gate_refuses_a_class_with_too_few_rows(made: SimpleNamespace) -> None:
     classes = tuple(replace(one, rows=min(one.rows, 9)) for one in made.report.multiclass.classes)
     few = replace(made.report, multiclass=replace(made.report.multiclass, classes=classes))
     expected = Expected(made.declaration.model, "r1", "s1", TEST, None)
@@ -138,7 +138,7 @@ def test_the_gate_refuses_a_class_with_too_few_rows(made) -> None:
     assert "rows_of_each_class" in [r.code for r in silent.reasons if not r.passed]
 
 
-def test_the_page_shows_the_confusion(made) -> None:
+def test_the_page_shows_the_confusion(made: SimpleNamespace) -> None:
     text = page(made.report, About(1, "0" * 64, "pass", [], None))
     assert "Which class is taken for which?" in text
     assert "answered: cancelled" in text
@@ -149,22 +149,24 @@ def test_the_page_shows_the_confusion(made) -> None:
     assert len(text) < 400_000
 
 
-def test_the_profile_has_a_bin_for_each_class(made) -> None:
+def test_the_profile_has_a_bin_for_each_class(made: SimpleNamespace) -> None:
     reference = Reference.from_json((made.out / "profile.json").read_text())
-    assert reference.score.bins.categories == tuple(CLASSES)
+    bins = present(reference.score).bins
+    assert isinstance(bins, CategoryBins)
+    assert bins.categories == tuple(CLASSES)
     answered = [one.answered for one in made.report.multiclass.classes]
-    assert list(reference.score.counts.counts) == [*answered, 0]
-    assert reference.outcomes.mean_loss == pytest.approx(made.report.candidate["log_loss"].value)
+    assert list(present(reference.score).counts.counts) == [*answered, 0]
+    assert present(reference.outcomes).mean_loss == pytest.approx(made.report.candidate["log_loss"].value)
 
 
-def test_a_champion_is_compared_on_all_classes(made) -> None:
+def test_a_champion_is_compared_on_all_classes(made: SimpleNamespace) -> None:
     old = made.test.times.min().astype("datetime64[ms]").astype(object)
     champion = Champion(3, made.candidate.contract, made.candidate.scorer, old.replace(tzinfo=UTC))
     report = evaluate(made.declaration, made.candidate, champion, made.test, Run("r2", "s1"), made.root / "beside")
-    assert report.paired_champion.difference == 0
-    assert report.multiclass.compared_rows > 10
+    assert present(report.paired_champion).difference == 0
+    assert present(present(report.multiclass).compared_rows) > 10
     assert report.as_served is None
-    assert report.money.champion.paired.difference == 0
+    assert present(present(report.money).champion).paired.difference == 0
 
 
 def test_a_refit_is_as_far_away_as_its_probabilities_are() -> None:
@@ -203,11 +205,11 @@ class Swapped:
         return self.scores[:, [1, 0, 2]]
 
 
-def test_exchanged_classes_are_no_parity(made) -> None:
+def test_exchanged_classes_are_no_parity(made: SimpleNamespace) -> None:
     inputs = SimpleNamespace(arrays=lambda features: (None, None))
     scores = np.tile([0.6, 0.3, 0.1], (len(made.test), 1))
     estimator = SimpleNamespace(predict_proba=lambda features: scores)
-    asked = {"inputs": inputs, "problem_type": "multiclass_classification", "threshold": 0.5}
+    asked: dict[str, Any] = {"inputs": inputs, "problem_type": "multiclass_classification", "threshold": 0.5}
     with pytest.raises(ParityError, match="changes 1,200 labels"):
         check_parity(estimator, Swapped(scores), made.test.features, **asked)
     # Equally likely classes are no flip, whichever comes first.
@@ -216,7 +218,7 @@ def test_exchanged_classes_are_no_parity(made) -> None:
     assert check_parity(estimator, Swapped(even), made.test.features, **asked).label_flips == 0
 
 
-def test_an_own_export_answers_each_class(made) -> None:
+def test_an_own_export_answers_each_class(made: SimpleNamespace) -> None:
     frame = made.test.features[["distance"]]
     fitted = HistGradientBoostingClassifier(max_iter=2).fit(frame, made.test.labels)
     own = OwnModel("train.py", fitted, True, lambda action: action(), lambda m, i: b"", None, classes=3)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import copy
+from functools import cache
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import (
     ExtraTreesClassifier,
@@ -26,6 +29,7 @@ from everloop.model_file.schema import WarmStart
 from everloop.training.exceptions import WarmStartError
 from everloop.training.onnx_export import ModelInputs, check_parity, export_onnx
 from everloop.training.warm_start import learn_on, require_continuable, trees_of
+from tests.helpers.present import present
 
 CLASSIFIERS = [
     GradientBoostingClassifier(n_estimators=30, random_state=3),
@@ -60,17 +64,22 @@ def pipeline(final: Any) -> Pipeline:
     return Pipeline([("columns", columns), ("inner", Pipeline([("none", "passthrough"), ("trees", final)]))])
 
 
-def fitted(final: Any, count: int = 1500) -> Pipeline:
-    from sklearn.base import clone
+@cache
+def fitted_once(final: Any) -> Pipeline:
+    """Each of the estimators above is fitted for all tests."""
+    return pipeline(clone(final)).fit(*rows(1500, 1))
 
-    return pipeline(clone(final)).fit(*rows(count, 1))
+
+def fitted(final: Any) -> Pipeline:
+    """One of its own, to be learned on."""
+    return copy.deepcopy(fitted_once(final))
 
 
 @pytest.mark.parametrize("final", CLASSIFIERS + REGRESSORS, ids=str)
 def test_trees_are_added_and_the_old_ones_stay(final: Any) -> None:
     model, newer = fitted(final), rows(800, 2, turned=True)
     before, trees = model[-1][-1], trees_of(model)
-    old = _raw(before, model[:-1].transform(newer[0]), trees)
+    old = _raw(before, model[:-1].transform(newer[0]), present(trees))
     learn_on(model, *newer, WarmStart(added_trees=20))
     assert trees is not None
     assert trees_of(model) == trees + 20
@@ -164,7 +173,7 @@ def test_weights_that_follow_from_all_rows_are_refused_by_name() -> None:
 
 
 def test_a_subclass_is_not_taken_for_its_parent() -> None:
-    class Own(RandomForestClassifier):
+    class Own(RandomForestClassifier):  # type: ignore[misc]  # scikit-learn publishes no types
         pass
 
     with pytest.raises(WarmStartError, match="returned Own"):

@@ -68,8 +68,8 @@ def played() -> Iterator[Played]:
 
 
 def service(played: Played, name: str, pauses: list[float] | None = None, **options: Any) -> Service:
-    sleep = [].append if pauses is None else pauses.append
-    return Service(name, "us-east-1", played.url, Credentials("a", "b", "t"), sleep=sleep, **options)
+    pauses = [] if pauses is None else pauses
+    return Service(name, "us-east-1", played.url, Credentials("a", "b", "t"), sleep=pauses.append, **options)
 
 
 def test_an_object_is_read_by_its_path(played: Played) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,7 @@ FACTS = RetirementFacts(
 )
 
 
-def test_a_replaced_champion_is_retired_after_the_bake():
+def test_a_replaced_champion_is_retired_after_the_bake() -> None:
     assert decide_retirement(FACTS).retire
 
 
@@ -35,7 +36,7 @@ def test_a_replaced_champion_is_retired_after_the_bake():
         ({"state": State.RETIRED}, "is retired, not deprecated"),
     ],
 )
-def test_each_reason_against_it_is_enough(change: dict, reason: str):
+def test_each_reason_against_it_is_enough(change: dict[str, Any], reason: str) -> None:
     decision = decide_retirement(replace(FACTS, **change))
     assert not decision.retire
     assert len(decision.reasons) == 1

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,13 +18,14 @@ from everloop.server.application import Application
 from everloop.server.files import FileWriter, files_of
 from everloop.server.metrics import ServerMetrics
 from everloop.serving.artifact import Artifact, verified_artifact
-from everloop.serving.capture import Record, RecordFailure, RecordWriter
+from everloop.serving.capture import Line, Record, RecordFailure, RecordWriter
 from everloop.serving.exceptions import ArtifactRefusedError
 from everloop.serving.service import PredictionService
 from tests.helpers.artifacts import MODEL, row
 from tests.helpers.server import stored_in
 
 NOW = datetime(2013, 3, 1, 5, tzinfo=UTC)
+TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 BODY = json.dumps({"instances": [row("t1")]}).encode()
 
 
@@ -38,7 +40,11 @@ def application(artifact: Artifact, writer: RecordWriter | None = None, queue: i
 
 
 async def ask(
-    app: Application, path: str = "/predictions", parts: Sequence[bytes] = (BODY,), method: str = "POST"
+    app: Application,
+    path: str = "/predictions",
+    parts: Sequence[bytes] = (BODY,),
+    method: str = "POST",
+    traceparent: str = "",
 ) -> tuple[int, dict[str, str], bytes]:
     """An answer; with no parts the caller goes away."""
     messages = [
@@ -52,7 +58,8 @@ async def ask(
     async def send(message: Any) -> None:
         sent.append(message)
 
-    await app({"type": "http", "method": method, "path": path, "headers": []}, receive, send)
+    headers = [(b"traceparent", traceparent.encode())] if traceparent else []
+    await app({"type": "http", "method": method, "path": path, "headers": headers}, receive, send)
     if not sent:
         return 0, {}, b""
     start, body = sent
@@ -76,6 +83,18 @@ def test_rows_are_answered_and_captured_in_a_file(artifact: Artifact, tmp_path: 
     # AND another process goes on where this one ended
     answer(application(artifact, FileWriter(file)))
     assert len(file.read_text().splitlines()) == 2
+
+
+def test_each_request_has_an_id_of_its_own(artifact: Artifact) -> None:
+    app = application(artifact)
+    many = 300  # more than are drawn at once
+
+    async def named() -> list[str]:
+        return [(await ask(app, "/ping", method="GET"))[1]["x-request-id"] for _ in range(many)]
+
+    names = asyncio.run(named())
+    assert len({*names}) == many
+    assert all(re.fullmatch("[0-9a-f]{32}", name) for name in names)
 
 
 def test_a_full_queue_refuses_at_once_and_those_that_wait_are_answered(artifact: Artifact) -> None:
@@ -144,7 +163,7 @@ def test_a_body_that_stops_is_given_up(artifact: Artifact, monkeypatch: pytest.M
 
 
 class Broken:
-    def write(self, records: Sequence[Record]) -> list[RecordFailure]:
+    def write(self, records: Iterable[Record | Line]) -> list[RecordFailure]:
         raise RuntimeError("out of order")
 
 
@@ -152,22 +171,32 @@ def test_a_fault_of_the_server_is_a_500_in_the_protocols_words_and_in_the_log(
     artifact: Artifact, caplog: pytest.LogCaptureFixture
 ) -> None:
     app = application(artifact, Broken())
-    status, headers, document = answer(app)
+    status, headers, document = answer(app, traceparent=TRACE)
     assert (status, document["error"]["code"]) == (500, "internal_error")
     assert headers["x-request-id"] in document["error"]["message"]
     assert "out of order" in caplog.text
-    assert headers["x-request-id"] in caplog.text
+    assert f"{headers['x-request-id']} (traceparent {TRACE})" in caplog.text
 
 
 def test_rows_that_a_disk_does_not_take_are_in_the_log_and_the_caller_is_answered(
     artifact: Artifact, caplog: pytest.LogCaptureFixture
 ) -> None:
     app = application(artifact, FileWriter(Path("/dev/full")))
-    status, _, document = answer(app)
+    status, headers, document = answer(app, traceparent=TRACE)
     assert status == 200
     assert document["predictions"][0]["prediction_id"] in caplog.text
+    assert f"row of request {headers['x-request-id']} (traceparent {TRACE}) not captured" in caplog.text
     assert "No space left" in caplog.text
     assert "everloop_capture_lost_total 1.0" in asyncio.run(ask(app, "/metrics", method="GET"))[2].decode()
+
+
+@pytest.mark.parametrize("header", ["alice@example.com", TRACE.upper(), f"{TRACE}-more", f"{TRACE}\n"])
+def test_a_header_that_is_no_trace_is_not_logged(
+    artifact: Artifact, caplog: pytest.LogCaptureFixture, header: str
+) -> None:
+    answer(application(artifact, FileWriter(Path("/dev/full"))), traceparent=header)
+    assert "not captured" in caplog.text
+    assert "traceparent" not in caplog.text
 
 
 def test_files_that_are_not_the_evaluated_ones_are_refused(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
@@ -20,7 +20,7 @@ from everloop.serving.after_answer import (
     follow,
     registered,
 )
-from everloop.serving.capture import CaptureWriter, Record, RecordFailure
+from everloop.serving.capture import CaptureWriter, Line, Record, RecordFailure
 from tests.fakes.delivery_stream import FakeFirehose
 
 
@@ -29,7 +29,7 @@ class Rows:
 
     def __init__(self) -> None:
         self.stream, self.lost = FakeFirehose(), list[tuple[Record, str, int]]()
-        self.now = 1000.0
+        self.now, self.answered = 1000.0, False
         self.deadline = Deadline(lambda: self.now)
         direct = CaptureWriter(self.stream, "s", sleep=self.pass_time, has_time=self.deadline.has_time)
         self.after = AfterAnswer(direct, self.take_lost, self.deadline)
@@ -69,16 +69,6 @@ def test_rows_of_a_request_that_was_not_waited_for_go_out_with_the_next(rows: Ro
     assert [record["row"] for record in rows.stream.taken] == ["a-0", "b-0"]
 
 
-def test_a_process_that_ends_after_an_answer_loses_the_rows_of_that_request_alone(rows: Rows) -> None:
-    for name in "abc":
-        rows.after.finish(rows.ask(name, 2))
-    # WHEN the host fails, or memory runs out, before the next one's are written
-    rows.ask("d", 2)
-    # THEN those of all earlier ones are on the stream, and the process held no others
-    assert [record["row"][0] for record in rows.stream.taken] == list("aabbcc")
-    assert rows.after._answered.qsize() == 1
-
-
 def test_a_stream_that_is_down_loses_nothing_silently(rows: Rows) -> None:
     rows.stream.down = True
     rows.after.finish(rows.ask("a", 3))
@@ -107,7 +97,7 @@ def test_a_handler_that_never_answers_holds_nothing_up(rows: Rows) -> None:
 
 def test_a_writer_that_breaks_loses_nothing_silently(rows: Rows) -> None:
     class Broken:
-        def write(self, records: Sequence[Record]) -> list[RecordFailure]:
+        def write(self, records: Iterable[Record | Line]) -> list[RecordFailure]:
             raise RuntimeError("a fault of ours")
 
     broken = AfterAnswer(Broken(), rows.take_lost, rows.deadline)
@@ -115,6 +105,31 @@ def test_a_writer_that_breaks_loses_nothing_silently(rows: Rows) -> None:
     broken.answered("a", 5)
     broken.finish(Invocation("a", rows.now + 10))
     assert rows.lost == [({"row": 1}, "RuntimeError: a fault of ours", 5)]
+
+
+class Unmade:
+    """Records of a request that are made when they are read."""
+
+    def __init__(self, rows: Rows, *, fails: bool) -> None:
+        self.rows, self.fails, self.request_id = rows, fails, "caller-1"
+
+    def __iter__(self) -> Iterator[Record]:
+        assert self.rows.answered, "a caller waited for them"
+        if self.fails:
+            raise ValueError("a fault of ours")
+        return iter([{"row": "a-0"}])
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_records_are_made_once_the_request_is_answered(rows: Rows, fails: bool) -> None:
+    rows.after.write(Unmade(rows, fails=fails))
+    rows.after.answered("a", 5)
+    rows.answered = True
+    rows.after.finish(Invocation("a", rows.now + 10))
+    assert rows.stream.taken == ([] if fails else [{"row": "a-0"}])
+    # AND where they can't be made, the log has their request
+    reason = "its rows could not be made: ValueError: a fault of ours"
+    assert rows.lost == ([({"request_id": "caller-1"}, reason, 5)] if fails else [])
 
 
 def test_calls_end_before_the_function_is_stopped(rows: Rows) -> None:

@@ -1,15 +1,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
+from functools import partial
+from typing import Any
 
 import numpy as np
 import pytest
 
 from everloop.serving.capture import (
     MAX_BATCH_BYTES,
+    Captured,
     CaptureWriter,
     capture_records,
+    captured,
     encode_record,
     lake_timestamp,
 )
@@ -30,7 +36,7 @@ def test_a_record_holds_inputs_output_version_time_and_latency() -> None:
     contract = small_contract()
     body = {"instances": [row("t1"), row("t2", wind=None, operator="")]}
     rows = rows_in_body(RequestParser(contract), json.dumps(body).encode())
-    facts = {"version": 7, "request_id": "r", "at": AT, "latency_ms": 1.5}
+    facts: dict[str, Any] = {"version": 7, "request_id": "r", "at": AT, "latency_ms": 1.5}
     calibrated = Scores(np.array([0.7, 0.6]), np.array([0.75, 0.25]), "c0ffee")
     first, second = capture_records(contract, rows, calibrated, **facts)
     assert first == {
@@ -58,6 +64,27 @@ def test_a_record_holds_inputs_output_version_time_and_latency() -> None:
     assert value["calibration_sha256"] is None
 
 
+def test_records_are_made_when_they_are_read_and_are_the_same_each_time() -> None:
+    contract, calls = small_contract(), list[int]()
+    rows = rows_in_body(RequestParser(contract), json.dumps({"instances": [row("t1"), row("t2")]}).encode())
+    scores = Scores.of(np.array([0.7, 0.6]), None)
+
+    def written(
+        others: Sequence[object], places: Sequence[int], masked: frozenset[str]
+    ) -> tuple[list[bytes], list[bytes]]:
+        assert (list(places), masked) == ([0, 1], frozenset())
+        calls.append(len(others))
+        return [json.dumps(one).encode() for one in others], [b'"%b"}' % key.encode() for key in rows.keys]
+
+    rows = replace(rows, written=written)
+    make = partial(captured, contract, rows, scores, version=7, request_id="r", at=AT, latency_ms=1.5)
+    made = Captured(make, "r")
+    assert calls == []
+    first, again = list(made), list(made)
+    assert [json.loads(line)["key"] for line in first if isinstance(line, bytes)] == ["t1", "t2"]
+    assert (first, calls) == (again, [3])
+
+
 def test_lake_time_is_utc() -> None:
     assert lake_timestamp(AT.astimezone(timezone(timedelta(hours=-5)))) == "2013-03-01 05:00:00.007"
 
@@ -77,7 +104,8 @@ def test_large_records_go_out_in_smaller_batches() -> None:
 
 
 def test_refused_records_alone_are_sent_again() -> None:
-    stream, pauses = FakeFirehose(), []
+    stream = FakeFirehose()
+    pauses: list[float] = []
     stream.refusals = [{1, 3}, {1}]
     assert CaptureWriter(stream, "s", sleep=pauses.append).write(records(5)) == []
     assert [len(call) for call in stream.calls] == [5, 2, 1]

@@ -5,29 +5,34 @@ from __future__ import annotations
 import json
 import threading
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
 import pytest
 
 from everloop.problem_types import MULTICLASS
+from everloop.recalibration.calibration import Calibration, calibration_name
+from everloop.recalibration.written import Part
+from everloop.serving.answer import Answer
 from everloop.serving.artifact import Artifact, verified_artifact
 from everloop.serving.capture import Record, RecordFailure
-from everloop.serving.contract import ServingContract
+from everloop.serving.contract import NumberField, ServingContract
 from everloop.serving.declared import Declared, DeclaredFallback
 from everloop.serving.exceptions import RequestError
 from everloop.serving.exchange import HttpRequest
-from everloop.serving.fallback import Fallback, Source, TimeLimit, TooSlowError
+from everloop.serving.fallback import Fallback, Previous, Source, TimeLimit, TooSlowError
 from everloop.serving.passed_on import decode_answer, encode_answer
 from everloop.serving.response import CUSTOM_ATTRIBUTES, FALLBACK_HEADER
-from everloop.serving.service import Answer, PredictionService
-from tests.helpers.artifacts import MODEL, PREFIX, VERSION, StoredArtifact, small_contract
+from everloop.serving.service import PredictionService
+from everloop.serving.standby import Standby, StandbyFormatError
+from tests.helpers.artifacts import MODEL, PREFIX, VERSION, StoredArtifact, small_contract, small_model
 from tests.helpers.artifacts import row as whole_row
 from tests.helpers.declarations import binary_document, declare
 
 AT = datetime(2013, 3, 1, 5, tzinfo=UTC)
 VALUE: DeclaredFallback = {"use": "value", "value": 0.2, "after_ms": None}
+PREVIOUS: DeclaredFallback = {"use": "previous_champion", "value": None, "after_ms": None}
 BASELINE: DeclaredFallback = {"use": "baseline", "value": None, "after_ms": None}
 
 
@@ -70,6 +75,7 @@ class Served:
         broken: str = "",
         model: Any = None,
         contract: ServingContract | None = None,
+        previous: Previous | None = None,
     ) -> None:
         self.files, self.kept = files or stored(), Kept()
         objects = dict(self.files.objects)
@@ -88,13 +94,14 @@ class Served:
         if declared is not None:
             document: Declared = json.loads(declare(binary_document()).model_dump_json())
             source = Source(read, self.files.manifest_sha256)
-            fallback = Fallback(MODEL, declared, document, version=VERSION, source=source)
+            fallback = Fallback(MODEL, declared, document, version=VERSION, source=source, previous=previous)
         self.service = PredictionService(MODEL, load, self.kept, lambda: 0.0, (), fallback)
 
-    def ask(self, path: str = "predictions", body: Any = None, **headers: str) -> Answer:
+    def ask(self, path: str = "predictions", body: Any = None, *, unseen: bool = False, **headers: str) -> Answer:
         document = {"instances": [row("t1"), row("t2")]} if body is None else body
         sent = document if isinstance(document, str) else json.dumps(document)
-        return self.service.answer(path, HttpRequest(body=sent, headers=headers), request_id="req-1", at=AT)
+        request = HttpRequest(body=sent, headers=headers)
+        return self.service.answer(path, request, request_id="req-1", at=AT, unseen=unseen)
 
 
 def counts(answer: Answer) -> dict[str, float]:
@@ -275,3 +282,120 @@ def test_of_several_classes_each_has_its_probability() -> None:
     answer = Served(fallback, model=Failing(), contract=contract).ask()
     (first, _) = json.loads(answer.reply.body)["predictions"]
     assert (first["prediction"], first["probabilities"]) == ("b", {"a": 0.2, "b": 0.7, "c": 0.1})
+
+
+def before(*, refused_until: datetime | None = None, broken: str = "", calibration: str = "") -> Previous:
+    """What served before: a model of the same contract, and not of the same scores."""
+    files = StoredArtifact(model=small_model(bias=-1.0))
+    objects = dict(files.objects) | ({PREFIX + broken: b"something else"} if broken else {})
+    standby = Standby(VERSION, PREFIX, files.manifest_sha256, refused_until, calibration)
+    return Previous(standby, lambda name: objects[PREFIX + name])
+
+
+NARROW = small_contract(numbers=(NumberField("distance", min=0, max=100), NumberField("wind", missing="allow")))
+DURING, OVER = AT + timedelta(hours=1), AT
+REFUSING = {"instances": [row("t1", distance=120)]}
+
+
+def test_the_previous_champion_answers_where_the_version_fails() -> None:
+    own = json.loads(Served(None, StoredArtifact(model=small_model(bias=-1.0))).ask().reply.body)["predictions"]
+    served = Served(PREVIOUS, model=Failing(), previous=before())
+    for _ in range(2):
+        answer = served.ask()
+        document = json.loads(answer.reply.body)
+        assert (answer.status, document["version"], document["fallback"]) == (200, VERSION, "previous_champion")
+        assert [p["probability"] for p in document["predictions"]] == [p["probability"] for p in own]
+        assert answer.is_models_failure
+    assert {record["version"] for record in served.kept.records} == {None}
+
+
+def test_the_previous_champion_answers_with_the_calibration_it_served_with() -> None:
+    calibration = Calibration("log_odds", (Part(1.0, -0.7, 1.0),), 3.0)
+    bare = json.loads(Served(PREVIOUS, model=Failing(), previous=before()).ask().reply.body)
+    served = Served(PREVIOUS, model=Failing(), previous=before(calibration=calibration.to_text()))
+    document = json.loads(served.ask().reply.body)
+    assert (bare["calibration"], document["calibration"]) == (None, calibration_name(calibration.sha256))
+    for plain, calibrated in zip(bare["predictions"], document["predictions"], strict=True):
+        odds = calibrated["probability"] / (1 - calibrated["probability"])
+        assert np.log(odds) == pytest.approx(np.log(plain["probability"] / (1 - plain["probability"])) - 0.7)
+        assert calibrated["raw_score"] == plain["raw_score"]
+    assert {record["calibration_sha256"] for record in served.kept.records} == {calibration.sha256}
+
+
+def test_a_calibration_of_another_kind_is_no_substitute() -> None:
+    with pytest.raises(RuntimeError, match="RUNTIME_EXCEPTION"):
+        Served(PREVIOUS, model=Failing(), previous=before(calibration="no calibration")).ask()
+
+
+def test_the_first_champion_has_none_before_it() -> None:
+    with pytest.raises(RuntimeError, match="RUNTIME_EXCEPTION"):
+        Served(PREVIOUS, model=Failing()).ask()
+
+
+@pytest.mark.parametrize("broken", ["model.onnx", "manifest.json"])
+def test_a_previous_champion_of_other_files_answers_nothing(broken: str) -> None:
+    served = Served(PREVIOUS, contract=NARROW, previous=before(refused_until=DURING, broken=broken))
+    answer = served.ask(body=REFUSING)
+    # THEN callers get what the version itself said, and somebody is told
+    assert (answer.status, answer.cause) == (400, "out_of_range")
+    assert answer.fell_back is not None
+    assert "ArtifactRefusedError" in answer.fell_back.failed
+    assert answer.is_faulty
+    assert not answer.is_models_failure
+
+
+def test_what_a_candidate_refuses_the_champion_before_answers_while_the_rollout_lasts() -> None:
+    served = Served(PREVIOUS, contract=NARROW, previous=before(refused_until=DURING))
+    answer = served.ask(body=REFUSING)
+    assert (answer.status, json.loads(answer.reply.body)["fallback"]) == (200, "previous_champion")
+    # AND it counts as refused, and not as failed
+    assert (counts(answer)["RequestsRefused"], counts(answer)["FallbackAnswers"]) == (1, 1)
+    assert answer.fell_back is not None
+    assert answer.fell_back.reason == "refused"
+    assert not answer.is_models_failure
+    assert answer.is_faulty
+    again = decode_answer(encode_answer(answer), "v")
+    assert not again.is_models_failure
+    # AND what asks unseen learns what the candidate says
+    assert served.ask(body=REFUSING, unseen=True).status == 400
+
+
+@pytest.mark.parametrize(
+    ("until", "body", "code"),
+    [
+        (OVER, REFUSING, "out_of_range"),
+        (None, REFUSING, "out_of_range"),
+        # The version that follows says so, in its own words.
+        (DURING, {"instances": [row("t1", distance=6000)]}, "out_of_range"),
+        (DURING, {"instances": [row("t1", line="east", distance=3)]}, "unseen_category"),
+        (DURING, "{", "malformed_json"),
+        (DURING, {"instances": []}, "no_instances"),
+    ],
+)
+def test_what_is_refused_by_both_or_after_the_rollout_stays_refused(
+    until: datetime | None, body: Any, code: str
+) -> None:
+    answer = Served(PREVIOUS, contract=NARROW, previous=before(refused_until=until)).ask(body=body)
+    document = json.loads(answer.reply.body)
+    assert (answer.status, answer.cause, document["error"]["code"]) == (400, code, code)
+    assert answer.fell_back is None
+    assert "5000" not in document["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    "standby",
+    [
+        Standby(3, "a/b/", "hash"),
+        Standby(3, "s3://b/ü/", "hash", AT),
+        Standby(3, "a/b/", "hash", calibration='{"by":"ü"}'),
+    ],
+)
+def test_what_stands_by_crosses_as_text(standby: Standby) -> None:
+    assert Standby.from_text(standby.to_text()) == standby
+
+
+@pytest.mark.parametrize("wrong", ["x", "[]", "{}", '[1,"p","h"]', '["v","p","h",""]', '[1,"p","h","soon"]', "null"])
+def test_another_text_is_refused(wrong: str) -> None:
+    assert Standby.from_text("") is None
+    with pytest.raises(StandbyFormatError):
+        Standby.from_text(wrong)

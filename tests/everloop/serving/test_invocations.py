@@ -114,7 +114,8 @@ def test_what_is_wrong_with_a_document_is_named(document: Any, code: str, found:
 
 def test_parameters_that_are_empty_are_no_field() -> None:
     rows = [{"train_id": "t1", "distance": 1, "line": "north"}]
-    for params in (None, {}):
+    nothing: tuple[dict[str, Any] | None, ...] = (None, {})
+    for params in nothing:
         assert asked(MLFLOW, {"instances": rows, "params": params}).instances == rows
 
 

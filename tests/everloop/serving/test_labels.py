@@ -9,12 +9,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from everloop.model_file import ModelDeclaration
 from everloop.serving.exceptions import RequestError
 from everloop.serving.labels import Label, LabelRules, parse_labels
 from tests.helpers.declarations import binary_document, declare, regression_document
 
 BINARY = LabelRules(is_binary=True)
 AT = datetime(2013, 3, 1, tzinfo=UTC)
+
+
+def rules_of(declaration: ModelDeclaration) -> LabelRules:
+    """The rules of a declaration as the function reads it."""
+    document: Any = declaration.model_dump(mode="json")
+    return LabelRules.from_declaration(document)
 
 
 def parse(*entries: Any, rules: LabelRules = BINARY) -> list[Label]:
@@ -104,9 +111,9 @@ def test_two_values_for_one_prediction_at_once_are_refused_and_the_same_twice_is
 
 
 def test_rules_come_from_the_declaration() -> None:
-    assert LabelRules.from_declaration(declare(binary_document()).model_dump(mode="json")) == BINARY
+    assert rules_of(declare(binary_document())) == BINARY
     document = regression_document(data={"target_min": 0, "target_max": 600})
-    rules = LabelRules.from_declaration(declare(document).model_dump(mode="json"))
+    rules = rules_of(declare(document))
     assert rules == LabelRules(is_binary=False, low=0, high=600)
     assert parse({"key": "a", "label": 12.5}, rules=rules)[0].label == 12.5
     for value in (-1, 601):
@@ -116,7 +123,7 @@ def test_rules_come_from_the_declaration() -> None:
 
 @pytest.mark.parametrize("data", [{}, {"target_min": -1e100, "target_max": 1e100}])
 def test_a_label_beyond_all_sums_is_refused_whatever_is_declared(data: dict[str, float]) -> None:
-    rules = LabelRules.from_declaration(declare(regression_document(data=data)).model_dump(mode="json"))
+    rules = rules_of(declare(regression_document(data=data)))
     assert parse({"key": "a", "label": 1e60}, {"key": "b", "label": -1e60}, rules=rules)[1].label == -1e60
     for value in (1.1e60, -1e200, 10**300):
         with pytest.raises(RequestError, match=r"allowed is -1e\+60 to 1e\+60") as refused:

@@ -79,7 +79,7 @@ class Both:
             "EVERLOOP_ARTIFACT_PREFIX": PREFIX,
             "EVERLOOP_MANIFEST_SHA256": stored.manifest_sha256,
         }
-        given = {"s3_client": FakeS3(stored.objects), "firehose_client": self.streams[0]}
+        given: dict[str, Any] = {"s3_client": FakeS3(stored.objects), "firehose_client": self.streams[0]}
         self.container = Container(stored, self.streams[1])
         self.direct = Predictor(Environment.read({**variables, **bound}), **given)
         self.passing = Predictor(Environment.read(variables), passing_on=PassingOn(self.container), **given)

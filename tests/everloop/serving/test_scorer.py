@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import onnxruntime
 import pytest
 from onnx import TensorProto
 
@@ -82,3 +83,19 @@ def test_a_score_that_is_not_finite_is_never_answered() -> None:
 
 
 ONE_NUMBER = small_contract(numbers=(NumberField("a"),), categories=())
+
+
+class PublicSession:
+    """A session without what the scorer runs by where it is there."""
+
+    def __init__(self, session: onnxruntime.InferenceSession) -> None:
+        self.run, self.get_inputs, self.get_outputs = session.run, session.get_inputs, session.get_outputs
+
+
+def test_the_scores_are_those_of_the_session() -> None:
+    session = onnxruntime.InferenceSession(small_model(), providers=["CPUExecutionProvider"])
+    expected = session.run(["score"], {"num": NUM, "cat": CAT})[0]
+    for one in (session, PublicSession(session)):
+        scorer = Scorer(one, small_contract())
+        np.testing.assert_array_equal(scorer.score(NUM, CAT), expected)
+    assert hasattr(session, "_sess"), "this release of onnxruntime runs by something else: the scorer takes longer"

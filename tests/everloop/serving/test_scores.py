@@ -11,6 +11,7 @@ from everloop.recalibration.calibration import Calibration, Part
 from everloop.recalibration.interval import Interval
 from everloop.recalibration.written import LARGEST_FACTOR
 from everloop.serving.scores import Scores
+from tests.helpers.present import present
 
 FACTORS = st.floats(1 / LARGEST_FACTOR, LARGEST_FACTOR)
 WIDTHS = st.floats(1e-9, 1e50)
@@ -19,8 +20,8 @@ INTERVAL = Interval(0.9, 2.0, 3.0)
 
 def test_without_a_calibration_the_interval_is_the_one_of_its_birth() -> None:
     scores = Scores.of(np.array([1.0, 5.0]), None, interval=INTERVAL)
-    assert (scores.bounds.low.tolist(), scores.bounds.high.tolist()) == ([-1.0, 3.0], [4.0, 8.0])
-    assert scores.bounds.coverage == 0.9
+    assert (present(scores.bounds).low.tolist(), present(scores.bounds).high.tolist()) == ([-1.0, 3.0], [4.0, 8.0])
+    assert present(scores.bounds).coverage == 0.9
     assert Scores.of(np.array([1.0]), None).bounds is None
 
 
@@ -28,7 +29,7 @@ def test_level_and_slope_move_it_and_the_spread_widens_it() -> None:
     made = Calibration("value", (Part(1.0, 10.0, 2.0),), 50.0, spread=(0.5, 2.0))
     scores = Scores.of(np.array([1.0]), made, interval=INTERVAL)
     assert scores.served.tolist() == [12.0]
-    assert (scores.bounds.low.tolist(), scores.bounds.high.tolist()) == ([11.0], [18.0])
+    assert (present(scores.bounds).low.tolist(), present(scores.bounds).high.tolist()) == ([11.0], [18.0])
 
 
 @pytest.mark.slow
@@ -41,7 +42,7 @@ def test_bounds_never_cross_the_answer_and_are_always_numbers(
         scores = Scores.of(np.array(raw), made, interval=Interval(0.8, low, high))
     except OverflowError:
         pytest.fail("a value next to the largest one is answered too")
-    assert (scores.bounds.low <= scores.served).all()
-    assert (scores.served <= scores.bounds.high).all()
+    assert (present(scores.bounds).low <= scores.served).all()
+    assert (scores.served <= present(scores.bounds).high).all()
     if np.isfinite(scores.served).all():
-        json.dumps([scores.bounds.low.tolist(), scores.bounds.high.tolist()], allow_nan=False)
+        json.dumps([present(scores.bounds).low.tolist(), present(scores.bounds).high.tolist()], allow_nan=False)

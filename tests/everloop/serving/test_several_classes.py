@@ -6,6 +6,7 @@ import csv
 import json
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
 import pytest
@@ -114,11 +115,12 @@ def test_answers_say_the_class_by_name_with_all_probabilities() -> None:
     # Of equally likely classes the first one declared.
     assert rows[1]["prediction"] == "on_time"
     numbered = output_rows(contract(classes=(3, 1, 2)), Scores.of(CHANCES, None), "r")
-    assert (numbered[0]["prediction"], list(numbered[0]["probabilities"])) == (1, ["3", "1", "2"])
+    named: Any = numbered[0]["probabilities"]
+    assert (numbered[0]["prediction"], list(named)) == (1, ["3", "1", "2"])
 
 
 def test_v2_has_a_tensor_of_rows_by_classes() -> None:
-    asked = {"inputs": [{"name": "train_id", "shape": [2], "datatype": "BYTES", "data": ["a", "b"]}]}
+    asked: dict[str, Any] = {"inputs": [{"name": "train_id", "shape": [2], "datatype": "BYTES", "data": ["a", "b"]}]}
     asked["inputs"].append({"name": "distance", "shape": [2], "datatype": "FP64", "data": [1.0, 2.0]})
     request = HttpRequest("POST", "models/late_train/infer", {}, b"", False)
     protocol = PROTOCOLS.load("v2")

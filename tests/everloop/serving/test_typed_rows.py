@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from everloop.prediction_ids import is_captured, prediction_id
 from everloop.recalibration.interval import Interval
 from everloop.serving.capture import captured, encode_record
 from everloop.serving.contract import CategoryField, NumberField, ServingContract
@@ -51,6 +52,26 @@ def records(parser: RequestParser, rows: Rows, scores: Scores | None = None) -> 
     return [json.loads(encode_record(record)) for record in kept]
 
 
+@pytest.mark.parametrize("share", [1.0, 0.4])
+def test_masked_and_sampled_records_are_those_of_the_other_reader(share: float) -> None:
+    given = body(*(row(f"t{i}", wind=float(i), speed=i, kind="x") for i in range(20)))
+    found = []
+    for parser in (PLAIN, COMPILED):
+        rows = rows_in_body(parser, given)
+        assert (rows.written is None) == (parser is PLAIN)
+        scores = Scores.of(np.linspace(0.1, 0.9, len(rows)), None)._replace(captured_share=share)
+        kept = captured(parser.contract, rows, scores, **FACTS, masked=frozenset({"wind", "kind"}))
+        found.append([json.loads(encode_record(record)) for record in kept])
+    assert found[0] == found[1]
+    ids = [prediction_id("r", i, share) for i in range(20)]
+    assert [record["prediction_id"] for record in found[0]] == [name for name in ids if is_captured(name)]
+    assert 0 < len(found[0]) <= 20 * (1 if share == 1 else 0.8)
+    for record in found[0]:
+        assert (record["wind"], record["kind"], record["line"]) == (None, None, "north")
+        assert record["speed"] == int(record["key"].removeprefix("t"))
+        assert record.get("capture_share", 1.0) == share
+
+
 def same(body: bytes) -> bool:
     """Hold the two to one another; whether compiled code read the body."""
     wanted, found = read(PLAIN, body), read(COMPILED, body)
@@ -59,7 +80,9 @@ def same(body: bytes) -> bool:
         return False
     assert (found.keys, found.unseen, found.cat.tolist()) == (wanted.keys, wanted.unseen, wanted.cat.tolist())
     np.testing.assert_array_equal(found.num, wanted.num)
-    assert (found.num.dtype, found.cat.dtype, found.num.shape) == (np.float64, object, wanted.num.shape)
+    assert found.num.dtype == np.float64
+    assert found.cat.dtype == object
+    assert found.num.shape == wanted.num.shape
     assert records(COMPILED, found) == records(PLAIN, wanted)
     return found.written is not None
 
@@ -75,7 +98,7 @@ TAKEN = {
     "fields left out": body({"train_id": "t1", "distance": 3, "line": "north"}, row("t2")),
     "empty texts": body(row("t1", operator="", day="", kind=""), row("t2", operator="a", kind="")),
     "unseen": body(row("t1", operator="zz"), row("t2", operator="zz", day="tue")),
-    "a key of digits": body(row(5), row("0017"), row(2**70)),  # type: ignore[arg-type]  # as callers send them
+    "a key of digits": body(row(5), row("0017"), row(2**70)),
     "keys that are brought into form": body(row("e\u0301-1"), row("2013-03-01-UA1545-EWR"), row("a b")),
     "characters of other scripts": json.dumps({"instances": [row("ü", operator="日本")]}, ensure_ascii=False).encode(),
     "numbers in every form": b'{"instances":[{"train_id":"a","distance":1.5E3,"wind":-0.0,"line":"north"}]}',
@@ -100,7 +123,7 @@ OTHERWISE = {
     "too long": body(row("a", operator="123456789")),
     "a key with a sign": body(row("1E-09")),
     "a key that is a float": body(row("1.0")),
-    "the same key": body(row("1"), row(1)),  # type: ignore[arg-type]  # as callers send it
+    "the same key": body(row("1"), row(1)),
     "another field": body(row("a", other=1)),
     "beside the rows": json.dumps({"instances": [WHOLE], "more": 1}).encode(),
     "no rows": body(),

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from moto import mock_aws
 
+from everloop.documents.records import Trigger
 from everloop.functions.monitor.handler import Services, act
 from everloop.instants import format_instant
 from everloop.model_file import ModelDeclaration
@@ -131,17 +132,17 @@ class World:
         days = [draw(self.rng, 50, classification=False) for _ in range(10)]
         self.crown("train-1", reference=reference_of(days, declaration))
 
-    def live(self, day: int, *, version: int = 1, rows: int = 150, **drawn: float) -> None:
+    def live(self, day: int, *, version: int = 1, rows: int = 150, **drawn: Any) -> None:
         self.lake.live(draw(self.rng, rows, **drawn), BEGIN + timedelta(days=day), version=version)
 
-    def watch(self, day: int) -> dict:
+    def watch(self, day: int) -> dict[str, Any]:
         """Watch the window of that day, once its outcomes are complete."""
-        return act({"scheduled_time": format_instant(self.scheduled(day))}, self.using)
+        return {**act({"scheduled_time": format_instant(self.scheduled(day))}, self.using)}
 
     def scheduled(self, day: int) -> datetime:
         return BEGIN + timedelta(days=day + 1, hours=13)
 
-    def document(self, day: int) -> dict:
+    def document(self, day: int) -> dict[str, Any]:
         window = self.store.windows.find(BEGIN + timedelta(days=day + 1))
         assert window is not None
         return window.document
@@ -161,7 +162,7 @@ def test_without_a_champion_there_is_nothing_to_watch(world: World) -> None:
 
 
 @pytest.mark.slow
-def test_quiet_days_are_recorded_and_ask_for_nothing(world: World, capsys) -> None:
+def test_quiet_days_are_recorded_and_ask_for_nothing(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     world.crown("train-1")
     for day in range(8):
         world.live(day)
@@ -331,7 +332,7 @@ def test_what_was_asked_for_while_a_run_was_active_is_answered_when_it_has_ended
     run, asked = "train-2", world.scheduled(2) + timedelta(hours=1)
     world.store.runs.open(run, kind="train", trigger={"kind": "drift"}, at=world.scheduled(1) + timedelta(hours=1),
                           actor="a", quota_runs=9, quota_days=9)  # fmt: skip
-    trigger = {"kind": "manual", "reason": "new stations", "window_end": None}
+    trigger: Trigger = {"kind": "manual", "reason": "new stations", "window_end": None}
     world.store.kept_requests.keep("asked-1", trigger=trigger, held_by=f"the run {run}", at=asked, actor="a person")
     for day in (3, 4):
         world.live(day)
@@ -350,7 +351,8 @@ def test_what_was_asked_for_while_a_run_was_active_is_answered_when_it_has_ended
     began, ended = (world.scheduled(5) + timedelta(hours=hours) for hours in (1, 2))
     run = answer["execution"]
     found = RetrainingRequest.from_detail(sent).trigger
-    world.store.runs.open(run, kind="train", trigger=found, at=began, actor="a", quota_runs=9, quota_days=9)
+    asked_for: Trigger = {"kind": found["kind"], "reason": found["reason"], "requested_at": found["requested_at"]}
+    world.store.runs.open(run, kind="train", trigger=asked_for, at=began, actor="a", quota_runs=9, quota_days=9)
     world.store.runs.close(run, status="rejected", cause=None, at=ended, actor="a")
     world.live(6)
     assert world.watch(6)["decision"] == "none"
@@ -464,7 +466,8 @@ def test_a_window_is_read_once_and_again_where_it_stands_otherwise(world: World)
     end = BEGIN + timedelta(days=2)
     altered = world.store.windows.find(end)
     assert altered is not None
-    altered.document["rows"] += 1
+    document: Any = altered.document
+    document["rows"] += 1
     world.store.ledger.client.put_item(TableName=TABLE, Item=altered.to_item())
     world.live(4)
     world.watch(4)
@@ -535,7 +538,7 @@ def test_a_contract_that_is_not_the_registered_one_is_refused(world: World) -> N
 class TestAfterTheDeclarationChanged:
     """GIVEN a champion that was watched for six days before its declaration changed, and serves on."""
 
-    def changed(self, world: World, features: list[dict], *statements: str) -> None:
+    def changed(self, world: World, features: list[dict[str, Any]], *statements: str) -> None:
         for day in range(6):
             world.live(day)
             world.watch(day)
@@ -546,7 +549,9 @@ class TestAfterTheDeclarationChanged:
         world.using = replace(world.using, declaration=declare(document))
 
     @pytest.mark.slow
-    def test_what_both_have_is_watched_on_and_the_rest_is_told(self, world: World, capsys) -> None:
+    def test_what_both_have_is_watched_on_and_the_rest_is_told(
+        self, world: World, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         world.crown("train-1")
         kept = [
             {"name": "distance", "type": "number"},
@@ -562,9 +567,9 @@ class TestAfterTheDeclarationChanged:
         for i in range(150):
             score = float(rows.scores[i])
             answered = [f"n{i}", "r", 1, moment.replace(tzinfo=None), f"n{i}", 1.0, score, 1.0, score, None]
-            between, each, fallback = [None, None], None, None
+            between, each, fallback, share = [None, None], None, None, None
             features = [float(rows.features["distance"][i]), rows.features["line"][i]]
-            records.append([*answered, *between, each, fallback, *features, moment.date().isoformat(), 5.0, 1.0])
+            records.append([*answered, *between, each, fallback, share, *features, moment.date().isoformat(), 5.0, 1.0])
         world.lake._insert("predictions", records)
         answer = world.watch(6)
         # THEN it is judged together with the windows before the change
@@ -636,7 +641,7 @@ class TestAnInvestment:
         end = document["window_end"]
         world.store.probes.put(Probe("late_train", end, "s3://lake/probes/", end, document))
 
-    def weighed(self, world: World, day: int) -> dict:
+    def weighed(self, world: World, day: int) -> dict[str, Any]:
         world.live(day)
         world.watch(day)
         return world.document(day)

@@ -15,17 +15,20 @@ from botocore.exceptions import ClientError
 
 from everloop.environment import MissingSettingError
 from everloop.functions.predict.handler import Environment, Predictor, fallback_of
+from everloop.names import PREVIOUS_CHAMPION
 from everloop.recalibration.calibration import Calibration, Part
 from everloop.recalibration.grouped_by import GroupBy
 from everloop.recalibration.interval import Interval
 from everloop.serving.after_answer import Deadline, Invocation
 from everloop.serving.contract import CategoryField, NumberField, ServingContract
+from everloop.serving.standby import STANDBY_VARIABLE, Standby
 from tests.fakes.delivery_stream import FakeFirehose
 from tests.fakes.object_store import FakeS3
-from tests.helpers.artifacts import MODEL, PREFIX, StoredArtifact, row, small_contract
+from tests.helpers.artifacts import MODEL, PREFIX, VERSION, StoredArtifact, row, small_contract, small_model
 from tests.helpers.declarations import binary_document, declare
 from tests.helpers.http_events import EPOCH_MS, http_event
 from tests.helpers.onnx_models import linear_model
+from tests.helpers.present import present
 
 ROOT = Path(__file__).parents[3]
 PATH = f"/models/{MODEL}/predictions"
@@ -140,6 +143,27 @@ def test_a_fallback_answers_for_a_version_that_is_not_the_judged_one(deployed: D
     assert second["message"] == "artifact_refused"
 
 
+def test_the_champion_before_answers_for_a_candidate_of_no_scores(deployed: Deployed) -> None:
+    # GIVEN a version that has no score, bound to the one that served before
+    before, place = StoredArtifact(), "artifacts/late_train/000006/"
+    deployed.serve(StoredArtifact(model=small_model(bias=float("nan"))))
+    deployed.s3.objects |= {place + key.removeprefix(PREFIX): data for key, data in before.objects.items()}
+    deployed.declaration = json.loads(declare(binary_document()).model_dump_json())
+    deployed.declaration["serving"]["fallback"] = {"use": PREVIOUS_CHAMPION, "value": None, "after_ms": None}
+    deployed.variables[STANDBY_VARIABLE] = Standby(VERSION, place, before.manifest_sha256).to_text()
+    deployed.start()
+    # WHEN it is asked twice
+    for _ in range(2):
+        answer = deployed.predictor.handle(http_event({"instances": [row("t1")]}, path=PATH), "4")
+        # THEN that one answers, whose files are read when they are needed, once
+        document = json.loads(answer["body"])
+        assert (answer["statusCode"], document["fallback"]) == (200, PREVIOUS_CHAMPION)
+        assert document["predictions"][0]["probability"] == pytest.approx(0.8401, abs=1e-3)
+    assert sum(key.startswith(place) for key in deployed.s3.reads) == 3
+    deployed.read_log()
+    assert (deployed.metrics["ServerErrors"], deployed.metrics["FallbackAnswers"]) == (1, 1)
+
+
 def test_later_requests_are_answered_and_captured_as_the_first_one(deployed: Deployed) -> None:
     rows = [row("t1"), row("t2", line="south", distance=0, wind=None, operator="zz")]
     (first, own), (later, others) = (deployed.post({"instances": rows}) for _ in range(2))
@@ -171,8 +195,9 @@ def test_what_no_caller_asked_is_answered_and_neither_captured_nor_counted(deplo
 
 def test_one_id_joins_log_trace_capture_and_label(deployed: Deployed, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("_X_AMZN_TRACE_ID", "Root=1-5-a;Sampled=1")
-    for instances in ([row("t1")], [{}]):
-        deployed.post({"instances": instances})
+    whole_and_empty: tuple[dict[str, object], ...] = (row("t1"), {})
+    for instance in whole_and_empty:
+        deployed.post({"instances": [instance]})
         assert (deployed.metrics["request_id"], deployed.metrics["trace_id"]) == ("req-1", "Root=1-5-a;Sampled=1")
         groups = deployed.metrics["_aws"]["CloudWatchMetrics"]
         counted = {name for group in groups for names in group["Dimensions"] for name in names}
@@ -432,7 +457,7 @@ def test_a_group_is_served_by_its_own_calibration_and_all_others_by_the_shared_o
     assert (status, document["calibration"]) == (200, calibration.sha256[:12])
     for place, (answered, captured) in enumerate(zip(document["predictions"], deployed.stream.taken, strict=True)):
         raw, served = np.array([answered["raw_score"]]), answered["probability"]
-        mine = calibration.by.names.index("a" if calibration is BY_OPERATOR else "5 and above")
+        mine = present(calibration.by).names.index("a" if calibration is BY_OPERATOR else "5 and above")
         expected = calibration.apply(raw, np.array([mine])) if place != 1 else CALIBRATED.apply(raw)
         assert (served, captured["probability"]) == (expected[0], expected[0])
         assert (served > CALIBRATED.apply(raw)[0]) == (place != 1)

@@ -72,7 +72,7 @@ def answers(athena: FakeAthena, count: int) -> None:
     rows = lake_table(count)
     times = pd.Series([datetime(2013, 3, 5) + timedelta(hours=i) for i in range(count)], dtype="datetime64[ms]")
     ids = [f"p{i}" for i in range(count)]
-    own = {"prediction_id": ids, "key": [f"w{i}" for i in range(count)], "time": times, "version": 1}
+    own: dict[str, Any] = {"prediction_id": ids, "key": [f"w{i}" for i in range(count)], "time": times, "version": 1}
     scores = np.linspace(0.1, 0.9, count)
     captured = rows.drop(columns="label").assign(**own, probability=scores, raw_score=scores)
     athena.fill("predictions", captured.assign(date=times.dt.strftime("%Y-%m-%d")))
@@ -93,7 +93,8 @@ def step(using: LakeServices, action: str, *, request_id: str = "one", **asked: 
 
 
 def read(using: LakeServices, name: str) -> bytes:
-    return using.s3_client.get_object(Bucket=BUCKET, Key=PREFIX + name)["Body"].read()
+    content: bytes = using.s3_client.get_object(Bucket=BUCKET, Key=PREFIX + name)["Body"].read()
+    return content
 
 
 def table(using: LakeServices, folder: str, *, attempt: str = "one") -> pd.DataFrame:

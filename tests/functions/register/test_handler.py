@@ -6,18 +6,22 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from moto import mock_aws
 
-from everloop.functions.register.handler import Services, act
+from everloop.documents.records import GateVerdict, RefitChoice
+from everloop.functions.register.handler import Services
+from everloop.functions.register.handler import act as handle
 from everloop.manifest import ESTIMATOR
+from everloop.reasons import ReasonDocument
 from everloop.registry import ArtifactMismatchError, ArtifactMissingError, State, verify_audit
 from everloop.typed_json import DocumentRefusedError
 from tests.fakes.aws import aws_client
 from tests.fakes.registry_function import remote_registry
 from tests.fakes.registry_table import dynamodb
+from tests.helpers.present import present
 from tests.helpers.registry_scenes import FAILED, PASSED, at, close_run, crown, open_run, text_at
 
 RUN = "train-1"
@@ -30,6 +34,11 @@ EVALUATED = {
     "parity.json": b'{"label_flips":0}',
     "training.json": b'{"seed":7}',
 }
+
+
+def act(event: Any, using: Services) -> dict[str, Any]:
+    """The handler's answer as the state machine reads it."""
+    return {**handle(event, using)}
 
 
 def sha256(data: bytes) -> str:
@@ -59,14 +68,15 @@ class World:
     s3: Any
     minutes: float = 10
     judged: str | None = None
-    refit: dict[str, Any] | None = None
+    refit: RefitChoice | None = None
     refused_puts: list[str] = field(default_factory=list)
 
     def write(self, name: str, data: bytes) -> None:
         self.s3.put_object(Bucket="lake", Key=PREFIX + name, Body=data)
 
     def read(self, key: str) -> bytes:
-        return self.s3.get_object(Bucket="artifacts", Key=key)["Body"].read()
+        content: bytes = self.s3.get_object(Bucket="artifacts", Key=key)["Body"].read()
+        return content
 
     def stored(self) -> list[str]:
         return [o["Key"] for o in self.s3.list_objects_v2(Bucket="artifacts").get("Contents", [])]
@@ -81,7 +91,7 @@ class World:
         size = len(data) if name == "model.onnx" else report()["artifact_bytes"]
         self.write("report.json", json.dumps(report(files=files, artifact_bytes=size)).encode())
 
-    def register(self, gate: dict[str, Any] | None = None) -> dict[str, Any]:
+    def register(self, gate: GateVerdict | None = None) -> dict[str, Any]:
         self.minutes += 1
         judged = self.judged or self.report_sha256()
         event = {
@@ -131,7 +141,7 @@ def world() -> Iterator[World]:
 
 
 @pytest.mark.slow
-def test_registers_what_was_evaluated_byte_for_byte(world: World):
+def test_registers_what_was_evaluated_byte_for_byte(world: World) -> None:
     answer = world.register()
     prefix = "artifacts/flights/000001/"
     assert (answer["version"], answer["state"], answer["artifact_prefix"]) == (1, "evaluated", prefix)
@@ -146,18 +156,18 @@ def test_registers_what_was_evaluated_byte_for_byte(world: World):
 
 
 @pytest.mark.slow
-def test_both_steps_are_on_record(world: World):
+def test_both_steps_are_on_record(world: World) -> None:
     world.register()
     actions = [(r.action, r.details.get("to")) for r in world.using.store.ledger.audit_records()]
     assert actions[1:] == [("registered", "experimenting"), ("transition", "evaluated")]
     version = world.using.store.versions.get(1)
     assert version.metrics == {"log_loss": 0.41}
     assert version.gate == {**PASSED, "report_sha256": world.report_sha256()}
-    registered = next(r for r in world.using.store.ledger.audit_records() if r.action == "registered")
-    assert registered.details["gate"]["report_sha256"] == world.report_sha256()
+    details: Any = next(r.details for r in world.using.store.ledger.audit_records() if r.action == "registered")
+    assert details["gate"]["report_sha256"] == world.report_sha256()
 
 
-def test_a_candidate_that_failed_is_kept_with_its_reasons(world: World):
+def test_a_candidate_that_failed_is_kept_with_its_reasons(world: World) -> None:
     assert world.register(FAILED)["state"] == "experimenting"
     version = world.using.store.versions.get(1)
     assert version.reason == "the candidate is not better than the champion"
@@ -165,7 +175,7 @@ def test_a_candidate_that_failed_is_kept_with_its_reasons(world: World):
 
 
 @pytest.mark.slow
-def test_a_repeated_delivery_changes_nothing(world: World):
+def test_a_repeated_delivery_changes_nothing(world: World) -> None:
     first = world.register()
     head = world.using.store.ledger.audit_head()
     assert world.register() == first
@@ -174,7 +184,7 @@ def test_a_repeated_delivery_changes_nothing(world: World):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("dies_at", ["model.onnx", "report.json", "manifest.json"])
-def test_a_crash_while_copying_is_finished_by_the_retry(world: World, dies_at: str):
+def test_a_crash_while_copying_is_finished_by_the_retry(world: World, dies_at: str) -> None:
     world.using = Services(world.using.store, CrashingS3(world.s3, dies_at), "artifacts")
     with pytest.raises(ConnectionError):
         world.register()
@@ -187,7 +197,7 @@ def test_a_crash_while_copying_is_finished_by_the_retry(world: World, dies_at: s
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", list(EVALUATED))
-def test_a_file_that_was_not_evaluated_is_refused(world: World, name: str):
+def test_a_file_that_was_not_evaluated_is_refused(world: World, name: str) -> None:
     world.write(name, EVALUATED[name] + b" ")
     with pytest.raises(ArtifactMismatchError, match=f"{name} was evaluated with sha256"):
         world.register()
@@ -207,7 +217,7 @@ def test_a_file_that_was_not_evaluated_is_refused(world: World, name: str):
         ({"files": {}}, "model.onnx was evaluated with sha256 None"),
     ],
 )
-def test_a_report_about_something_else_is_refused(world: World, changes: dict[str, Any], named: str):
+def test_a_report_about_something_else_is_refused(world: World, changes: dict[str, Any], named: str) -> None:
     world.write("report.json", json.dumps(report(**changes)).encode())
     with pytest.raises(ArtifactMismatchError, match="start a new run") as refused:
         world.register()
@@ -216,7 +226,7 @@ def test_a_report_about_something_else_is_refused(world: World, changes: dict[st
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", list(EVALUATED))
-def test_a_file_exchanged_together_with_its_report_after_the_gate_is_refused(world: World, name: str):
+def test_a_file_exchanged_together_with_its_report_after_the_gate_is_refused(world: World, name: str) -> None:
     # GIVEN the gate's verdict on what was evaluated; WHEN both are exchanged, and fit each other
     world.judged = world.report_sha256()
     world.exchange(name, EVALUATED[name] + b" ")
@@ -233,7 +243,7 @@ def test_a_file_exchanged_together_with_its_report_after_the_gate_is_refused(wor
     assert world.register()["state"] == "evaluated"
 
 
-def test_a_verdict_that_names_no_report_is_refused(world: World):
+def test_a_verdict_that_names_no_report_is_refused(world: World) -> None:
     event = {
         "run": {"run_id": RUN},
         "snapshot": {"snapshot_hash": "s1"},
@@ -249,7 +259,7 @@ def test_a_verdict_that_names_no_report_is_refused(world: World):
     assert list(world.using.store.versions.all()) == []
 
 
-def test_files_exchanged_after_registration_are_refused(world: World):
+def test_files_exchanged_after_registration_are_refused(world: World) -> None:
     """Also when the gate has judged the new ones."""
     world.register()
     world.exchange("profile.json", EVALUATED["profile.json"] + b" ")
@@ -258,7 +268,7 @@ def test_files_exchanged_after_registration_are_refused(world: World):
     assert world.read("artifacts/flights/000001/profile.json") == EVALUATED["profile.json"]
 
 
-def test_a_missing_file_is_named(world: World):
+def test_a_missing_file_is_named(world: World) -> None:
     world.s3.delete_object(Bucket="lake", Key=f"{PREFIX}profile.json")
     with pytest.raises(ArtifactMissingError, match=f"s3://lake/{PREFIX}profile.json"):
         world.register()
@@ -267,19 +277,21 @@ def test_a_missing_file_is_named(world: World):
 REFIT = {name: data + b"\n" for name, data in EVALUATED.items()}
 
 
-def checked(world: World, *, serves: str, **changes: Any) -> None:
+def checked(world: World, *, serves: Literal["refit", "evaluated"], **changes: Any) -> None:
     """The check of a refit has run, and was judged."""
     for name, data in REFIT.items():
         world.s3.put_object(Bucket="lake", Key=CHECK + name, Body=data)
     document = {"files": {name: sha256(data) for name, data in REFIT.items()}, **changes}
     report = json.dumps(document).encode()
     world.s3.put_object(Bucket="lake", Key=f"{CHECK}refit.json", Body=report)
-    reasons = [{"code": "refit_difference", "passed": serves == "refit", "sentence": "It differs by 0.1."}]
+    reasons: list[ReasonDocument] = [
+        {"code": "refit_difference", "passed": serves == "refit", "sentence": "It differs by 0.1."}
+    ]
     world.refit = {"serves": serves, "reasons": reasons, "report_sha256": sha256(report)}
 
 
 @pytest.mark.slow
-def test_a_refit_is_registered_with_its_evaluated_sibling_beside_it(world: World):
+def test_a_refit_is_registered_with_its_evaluated_sibling_beside_it(world: World) -> None:
     # GIVEN a refit that was let through; WHEN it is registered
     checked(world, serves="refit")
     answer = world.register()
@@ -289,7 +301,7 @@ def test_a_refit_is_registered_with_its_evaluated_sibling_beside_it(world: World
         assert world.read(prefix + name) == REFIT[name]
         assert world.read(f"{prefix}evaluated/{name}") == EVALUATED[name]
     assert sha256(world.read(f"{prefix}report.json")) == world.report_sha256()
-    assert sha256(world.read(f"{prefix}refit.json")) == world.refit["report_sha256"]
+    assert sha256(world.read(f"{prefix}refit.json")) == present(world.refit)["report_sha256"]
     # AND the manifest fixes them all
     files = json.loads(world.read(f"{prefix}manifest.json"))["files"]
     assert {name: entry["sha256"] for name, entry in files.items()} == {
@@ -306,12 +318,12 @@ def test_a_refit_is_registered_with_its_evaluated_sibling_beside_it(world: World
 
 
 @pytest.mark.slow
-def test_a_refit_that_was_turned_down_leaves_the_evaluated_files_to_serve(world: World):
+def test_a_refit_that_was_turned_down_leaves_the_evaluated_files_to_serve(world: World) -> None:
     checked(world, serves="evaluated")
     answer = world.register()
     prefix = "artifacts/flights/000001/"
     assert {name: world.read(prefix + name) for name in EVALUATED} == EVALUATED
-    assert sha256(world.read(f"{prefix}refit.json")) == world.refit["report_sha256"]
+    assert sha256(world.read(f"{prefix}refit.json")) == present(world.refit)["report_sha256"]
     version = world.using.store.versions.get(answer["version"])
     assert not version.serves_refit
     assert version.refit["reasons"][0]["sentence"] == "It differs by 0.1."
@@ -319,8 +331,10 @@ def test_a_refit_that_was_turned_down_leaves_the_evaluated_files_to_serve(world:
     assert set(version.files) == {*EVALUATED, "report.json", "refit.json"}
 
 
-def test_a_refit_that_could_not_be_made_is_on_record_with_its_cause(world: World):
-    reasons = [{"code": "refit_failed", "passed": False, "sentence": "its training ran out of memory"}]
+def test_a_refit_that_could_not_be_made_is_on_record_with_its_cause(world: World) -> None:
+    reasons: list[ReasonDocument] = [
+        {"code": "refit_failed", "passed": False, "sentence": "its training ran out of memory"}
+    ]
     world.refit = {"serves": "evaluated", "reasons": reasons, "report_sha256": None}
     answer = world.register()
     assert (answer["state"], world.using.store.versions.get(1).refit) == ("evaluated", world.refit)
@@ -328,7 +342,7 @@ def test_a_refit_that_could_not_be_made_is_on_record_with_its_cause(world: World
 
 
 @pytest.mark.parametrize("name", list(EVALUATED))
-def test_a_file_of_the_refit_that_was_not_checked_is_refused(world: World, name: str):
+def test_a_file_of_the_refit_that_was_not_checked_is_refused(world: World, name: str) -> None:
     checked(world, serves="refit")
     world.s3.put_object(Bucket="lake", Key=CHECK + name, Body=b"other")
     with pytest.raises(ArtifactMismatchError, match=f"{name} was checked with sha256"):
@@ -337,7 +351,7 @@ def test_a_file_of_the_refit_that_was_not_checked_is_refused(world: World, name:
     assert list(world.using.store.versions.all()) == []
 
 
-def test_a_check_exchanged_after_it_was_judged_is_refused(world: World):
+def test_a_check_exchanged_after_it_was_judged_is_refused(world: World) -> None:
     checked(world, serves="refit")
     judged = world.refit
     checked(world, serves="refit", another="word")
@@ -348,10 +362,10 @@ def test_a_check_exchanged_after_it_was_judged_is_refused(world: World):
 
 
 @pytest.mark.parametrize("text", [b"{", b"[]", b'{"files": 7}'])
-def test_a_check_that_is_no_document_is_refused(world: World, text: bytes):
+def test_a_check_that_is_no_document_is_refused(world: World, text: bytes) -> None:
     checked(world, serves="refit")
     world.s3.put_object(Bucket="lake", Key=f"{CHECK}refit.json", Body=text)
-    world.refit = {**world.refit, "report_sha256": sha256(text)}
+    world.refit = {**present(world.refit), "report_sha256": sha256(text)}
     with pytest.raises(ArtifactMismatchError, match=r"refit\.json is n|was checked with sha256"):
         world.register()
 
@@ -359,7 +373,7 @@ def test_a_check_that_is_no_document_is_refused(world: World, text: bytes):
 class TestBringingBack:
     """GIVEN version 1, which was replaced, and a run that judged it again."""
 
-    def restore(self, world: World, gate: dict[str, Any] = PASSED, **changes: Any) -> dict[str, Any]:
+    def restore(self, world: World, gate: GateVerdict = PASSED, **changes: Any) -> dict[str, Any]:
         event = {
             "action": "restore",
             "run": {"run_id": "restore-1", "older": {"version": 1}},
@@ -385,7 +399,7 @@ class TestBringingBack:
 
     @pytest.mark.slow
     @pytest.mark.parametrize(("gate", "state"), [(PASSED, "evaluated"), (FAILED, "deprecated")])
-    def test_the_report_is_kept_and_the_verdict_recorded(self, replaced: World, gate: dict[str, Any], state: str):
+    def test_the_report_is_kept_and_the_verdict_recorded(self, replaced: World, gate: GateVerdict, state: str) -> None:
         for _ in range(2):
             answer = self.restore(replaced, gate)
             assert (answer["version"], answer["state"]) == (1, state)
@@ -394,7 +408,7 @@ class TestBringingBack:
         assert (run.version, run.verdict) == (1, gate["verdict"])
 
     @pytest.mark.slow
-    def test_another_report_than_the_judged_one_is_refused(self, replaced: World):
+    def test_another_report_than_the_judged_one_is_refused(self, replaced: World) -> None:
         replaced.s3.put_object(Bucket="lake", Key="runs/flights/restore-1/evaluation/report.json", Body=b"other")
         with pytest.raises(ArtifactMismatchError, match="and the gate judged one with"):
             self.restore(replaced)
@@ -410,7 +424,7 @@ def kept(world: World, content: bytes) -> None:
 
 class TestKeptEstimator:
     @pytest.mark.slow
-    def test_it_is_registered_as_bytes_with_its_hash(self, world: World):
+    def test_it_is_registered_as_bytes_with_its_hash(self, world: World) -> None:
         kept(world, b"no archive at all")
         world.register()
         prefix = "artifacts/flights/000001/"
@@ -418,21 +432,21 @@ class TestKeptEstimator:
         files = json.loads(world.read(f"{prefix}manifest.json"))["files"]
         assert files[ESTIMATOR]["sha256"] == sha256(b"no archive at all")
 
-    def test_one_that_was_exchanged_is_refused(self, world: World):
+    def test_one_that_was_exchanged_is_refused(self, world: World) -> None:
         kept(world, b"mine")
         world.write(ESTIMATOR, b"another")
         with pytest.raises(ArtifactMismatchError, match=r"estimator\.zip was evaluated with sha256"):
             world.register()
         assert world.stored() == []
 
-    def test_one_that_no_report_is_about_is_left_where_it_is(self, world: World):
+    def test_one_that_no_report_is_about_is_left_where_it_is(self, world: World) -> None:
         world.write(ESTIMATOR, b"planted")
         world.register()
         assert f"artifacts/flights/000001/{ESTIMATOR}" not in world.stored()
 
     @pytest.mark.slow
     @pytest.mark.parametrize("of_refit", [b"of the refit", None])
-    def test_of_a_refit_that_serves_its_own_is_kept_and_no_other(self, world: World, of_refit: bytes | None):
+    def test_of_a_refit_that_serves_its_own_is_kept_and_no_other(self, world: World, of_refit: bytes | None) -> None:
         kept(world, b"of the evaluated")
         files = {name: sha256(data) for name, data in REFIT.items()}
         if of_refit is not None:

@@ -51,7 +51,7 @@ def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[RegistryStore]:
 
 
 @pytest.mark.slow
-def test_writes_what_its_caller_may_have_written(store: RegistryStore):
+def test_writes_what_its_caller_may_have_written(store: RegistryStore) -> None:
     assert handler.handle(OPEN, context("run")) == {"record": store.runs.get("train-1").to_json()}
     (record,) = store.ledger.audit_records()
     assert (record.action, record.details["via"]) == ("run_opened", "run")
@@ -61,13 +61,13 @@ def test_writes_what_its_caller_may_have_written(store: RegistryStore):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("alias", ["rollout", "register", "release", "monitor", "$LATEST", "7", ""])
-def test_writes_it_for_nobody_else(store: RegistryStore, alias: str):
+def test_writes_it_for_nobody_else(store: RegistryStore, alias: str) -> None:
     refused = handler.handle(OPEN, context(alias))["refused"]
     assert refused["error"] == "CommandRefusedError"
     assert store.ledger.audit_head() is None
 
 
-def test_without_its_variables_it_says_which(store: RegistryStore, monkeypatch: pytest.MonkeyPatch):
+def test_without_its_variables_it_says_which(store: RegistryStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("EVERLOOP_TABLE")
     with pytest.raises(MissingSettingError, match="EVERLOOP_TABLE"):
         handler.handle(OPEN, context("run"))

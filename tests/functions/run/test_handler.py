@@ -9,9 +9,11 @@ import pytest
 from moto import mock_aws
 
 from everloop.busy_services import ServiceBusyError
+from everloop.documents.records import TrainingUpdate
 from everloop.environment import MissingSettingError
 from everloop.functions.run import handler
-from everloop.functions.run.handler import Services, act
+from everloop.functions.run.handler import Services
+from everloop.functions.run.handler import act as handle
 from everloop.instants import instant_text, parse_instant
 from everloop.manifest import ESTIMATOR, Manifest, file_entries, sha256_hex
 from everloop.registry import QuotaExceededError, RunAlreadyActiveError, State
@@ -24,7 +26,13 @@ from tests.fakes.registry_function import FakeRegistryFunction, remote_registry
 from tests.fakes.registry_table import dynamodb
 from tests.helpers.declarations import binary_document, declare
 from tests.helpers.fresh_probes import EVERY_DAYS, FIRST, probe_document
+from tests.helpers.present import present
 from tests.helpers.registry_scenes import TRIGGER, at, crown, register, text_at
+
+
+def act(event: Any, using: Services) -> dict[str, Any]:
+    """The handler's answer as the state machine reads it."""
+    return {**handle(event, using)}
 
 
 @pytest.fixture
@@ -44,7 +52,7 @@ def closing(execution: str, status: str, cause: str | None = None) -> dict[str, 
     return {"action": "close", "execution": execution, "at": text_at(60), "status": status, "cause": cause}
 
 
-def test_opens_a_run_without_a_champion(using: Services):
+def test_opens_a_run_without_a_champion(using: Services) -> None:
     assert act(opening("train-0123456789abcdef"), using) == {
         "run_id": "train-0123456789abcdef",
         "model": "flights",
@@ -57,7 +65,7 @@ def test_opens_a_run_without_a_champion(using: Services):
     }
 
 
-def test_names_the_champion_that_the_candidate_has_to_beat(using: Services):
+def test_names_the_champion_that_the_candidate_has_to_beat(using: Services) -> None:
     crown(using.store, "train-1")
     answer = act(opening("train-2"), using)
     uri = "s3://artifacts/artifacts/flights/000001/"
@@ -87,7 +95,7 @@ def probed(using: Services) -> Services:
     return replace(using, declaration=SPANS)
 
 
-def test_a_training_learns_from_the_span_that_evidence_chose(using: Services):
+def test_a_training_learns_from_the_span_that_evidence_chose(using: Services) -> None:
     using, when = probed(using), (FIRST - parse_instant(text_at(0))) / timedelta(minutes=1) + 2 * 24 * 60
     for kind, execution in (("train", "train-1"), ("smoke", "smoke-1")):
         answer = act(opening(execution, kind=kind, when=when), using)
@@ -96,6 +104,7 @@ def test_a_training_learns_from_the_span_that_evidence_chose(using: Services):
         run = using.store.runs.get(execution)
         assert run.training_span is not None
         assert run.training_span["reason"]["sentence"].startswith("The newest 14 days alone, and no older rows: ")
+        told: Any
         (told,) = [r.details for r in using.store.ledger.audit_records() if r.run_id == execution]
         assert told["training_span"] == as_json(run.training_span)
         assert len(told["training_span"]["probes"]) == 3
@@ -106,7 +115,7 @@ def test_a_training_learns_from_the_span_that_evidence_chose(using: Services):
     assert using.store.runs.get("rollout-1").training_span is None
 
 
-def test_the_candidates_manifest_names_the_span(using: Services):
+def test_the_candidates_manifest_names_the_span(using: Services) -> None:
     using, when = probed(using), (FIRST - parse_instant(text_at(0))) / timedelta(minutes=1) + 2 * 24 * 60
     act(opening("train-1", when=when), using)
     version = register(using.store, "train-1")
@@ -124,7 +133,7 @@ def test_the_candidates_manifest_names_the_span(using: Services):
     assert verify_audit(using.store).sound
 
 
-def test_without_probes_a_training_learns_from_all_rows(using: Services):
+def test_without_probes_a_training_learns_from_all_rows(using: Services) -> None:
     answer = act(opening("train-1"), replace(using, declaration=SPANS))
     assert answer["training_days"] is None
     span = using.store.runs.get("train-1").training_span
@@ -132,7 +141,7 @@ def test_without_probes_a_training_learns_from_all_rows(using: Services):
     assert span["reason"]["code"] == "span_unknown"
 
 
-def test_a_repeated_delivery_gives_the_same_answer(using: Services):
+def test_a_repeated_delivery_gives_the_same_answer(using: Services) -> None:
     first = act(opening("train-1"), using)
     assert act(opening("train-1", when=3), using) == first
 
@@ -144,7 +153,7 @@ def by_hand(execution: str, when: float, kind: str = "train") -> dict[str, Any]:
 
 
 class TestWhatCouldNotStart:
-    def test_what_a_person_asked_for_is_kept_once(self, using: Services):
+    def test_what_a_person_asked_for_is_kept_once(self, using: Services) -> None:
         act(opening("train-1"), using)
         for _ in range(2):
             with pytest.raises(RunAlreadyActiveError):
@@ -162,15 +171,15 @@ class TestWhatCouldNotStart:
         ]
         assert verify_audit(using.store).sound
 
-    def test_so_is_what_the_quota_refuses(self, using: Services):
+    def test_so_is_what_the_quota_refuses(self, using: Services) -> None:
         for number in (1, 2):
             act(opening(f"train-{number}", when=number), using)
             act(closing(f"train-{number}", "rejected"), using)
         with pytest.raises(QuotaExceededError):
             act(by_hand("train-3", when=61), using)
-        assert "quota" in using.store.kept_requests.find("train-3").held_by
+        assert "quota" in present(using.store.kept_requests.find("train-3")).held_by
 
-    def test_a_window_and_a_smoke_run_are_not(self, using: Services):
+    def test_a_window_and_a_smoke_run_are_not(self, using: Services) -> None:
         """The next window looks at the first again; the second is asked for anew by its schedule."""
         act(opening("train-1"), using)
         windowed = opening("train-2", when=5)
@@ -180,7 +189,7 @@ class TestWhatCouldNotStart:
                 act(event, using)
         assert using.store.kept_requests.all() == []
 
-    def test_a_run_that_opened_is_kept_nowhere(self, using: Services):
+    def test_a_run_that_opened_is_kept_nowhere(self, using: Services) -> None:
         act(by_hand("train-1", when=0), using)
         assert using.store.kept_requests.all() == []
 
@@ -188,7 +197,7 @@ class TestWhatCouldNotStart:
 FAILED_SCRIPT = 'States.TaskFailed: {"FailureReason":"AlgorithmError: train.py, line 3: boom"}'
 
 
-def test_errors_carry_the_names_the_pipeline_catches(using: Services):
+def test_errors_carry_the_names_the_pipeline_catches(using: Services) -> None:
     act(opening("train-1"), using)
     with pytest.raises(RunAlreadyActiveError):
         act(opening("train-2"), using)
@@ -201,7 +210,7 @@ def test_errors_carry_the_names_the_pipeline_catches(using: Services):
 
 
 @pytest.mark.parametrize("end", ["yesterday", 3, "2013-03-01T00:00:00"])
-def test_a_trigger_of_no_instant_opens_nothing(using: Services, end: object):
+def test_a_trigger_of_no_instant_opens_nothing(using: Services, end: object) -> None:
     event = opening("by-hand")
     event["input"]["trigger"]["window_end"] = end
     with pytest.raises(ValueError, match=r"execution by-hand, .*: trigger.window_end.*; `everloop train` gives both"):
@@ -210,7 +219,7 @@ def test_a_trigger_of_no_instant_opens_nothing(using: Services, end: object):
 
 
 @pytest.mark.parametrize("asked", [{"trigger": "manual"}, {"trigger": None}, {"kind": "training"}, {"kind": None}])
-def test_an_execution_started_by_hand_with_another_input_opens_nothing(using: Services, asked: dict[str, Any]):
+def test_an_execution_started_by_hand_with_another_input_opens_nothing(using: Services, asked: dict[str, Any]) -> None:
     event = opening("by-hand")
     with pytest.raises(ValueError, match=r"execution by-hand, .*: (kind|trigger) is .*; `everloop train` gives both"):
         act({**event, "input": {**event["input"], **asked}}, using)
@@ -219,7 +228,7 @@ def test_an_execution_started_by_hand_with_another_input_opens_nothing(using: Se
 
 
 @pytest.mark.parametrize("fault", ["throttled", "before", "after", "ended"])
-def test_a_registry_function_that_is_busy_is_asked_again_by_the_pipeline(fault: str):
+def test_a_registry_function_that_is_busy_is_asked_again_by_the_pipeline(fault: str) -> None:
     """Whether the command arrived or not; the second try finds out."""
     with mock_aws():
         client = dynamodb()
@@ -232,7 +241,7 @@ def test_a_registry_function_that_is_busy_is_asked_again_by_the_pipeline(fault: 
         assert [r.action for r in using.store.ledger.audit_records()] == ["run_opened"]
 
 
-def test_closes_once(using: Services):
+def test_closes_once(using: Services) -> None:
     act(opening("train-1"), using)
     assert act(closing("train-1", "failed", "the job died"), using) == {"status": "failed"}
     assert act(closing("train-1", "succeeded"), using) == {"status": "failed"}
@@ -240,7 +249,7 @@ def test_closes_once(using: Services):
 
 
 @pytest.mark.slow
-def test_a_run_that_never_trained_costs_none_of_the_quota(using: Services):
+def test_a_run_that_never_trained_costs_none_of_the_quota(using: Services) -> None:
     for index in range(3):
         act(opening(f"train-{index}"), using)
         act({**closing(f"train-{index}", "failed", "no such bucket"), "trained": False}, using)
@@ -268,39 +277,39 @@ FAULT_OF_THE_MODEL = [
 
 
 @pytest.mark.parametrize("cause", NO_FAULT_OF_THE_MODEL)
-def test_a_run_that_broke_by_no_fault_of_the_models_is_none_of_the_quotas(using: Services, cause: str):
+def test_a_run_that_broke_by_no_fault_of_the_models_is_none_of_the_quotas(using: Services, cause: str) -> None:
     act(opening("train-1"), using)
     act(closing("train-1", "failed", cause), using)
     assert not using.store.runs.get("train-1").trained
 
 
 @pytest.mark.parametrize("cause", FAULT_OF_THE_MODEL)
-def test_a_run_that_broke_by_the_models_fault_is_one_of_the_quotas(using: Services, cause: str):
+def test_a_run_that_broke_by_the_models_fault_is_one_of_the_quotas(using: Services, cause: str) -> None:
     act(opening("train-1"), using)
     act(closing("train-1", "failed", cause), using)
     assert using.store.runs.get("train-1").trained
 
 
-def test_a_run_that_came_to_a_version_is_one_of_the_quotas_whatever_broke_it(using: Services):
+def test_a_run_that_came_to_a_version_is_one_of_the_quotas_whatever_broke_it(using: Services) -> None:
     act(opening("train-1"), using)
     register(using.store, "train-1")
     act(closing("train-1", "failed", NO_FAULT_OF_THE_MODEL[0]), using)
     assert using.store.runs.get("train-1").trained
 
 
-def test_a_rolled_back_run_says_why(using: Services):
+def test_a_rolled_back_run_says_why(using: Services) -> None:
     act(opening("train-1"), using)
     reasons = [{"code": code, "sentence": f"{code} is too high"} for code in ("error_rate", "p99_latency")]
     act({**closing("train-1", "rolled_back"), "reasons": reasons}, using)
     assert using.store.runs.get("train-1").cause == "error_rate is too high; p99_latency is too high"
 
 
-def test_an_action_that_does_not_exist(using: Services):
+def test_an_action_that_does_not_exist(using: Services) -> None:
     with pytest.raises(ValueError, match="open and close"):
         act({"action": "pause"}, using)
 
 
-def test_a_function_without_its_settings_says_which(monkeypatch: pytest.MonkeyPatch):
+def test_a_function_without_its_settings_says_which(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("EVERLOOP_TABLE", raising=False)
     handler.services.cache_clear()
     with pytest.raises(MissingSettingError, match="EVERLOOP_TABLE"):
@@ -321,7 +330,7 @@ class TestBringingBack:
         asked = {**event["input"]["trigger"], **({} if version is None else {"version": version}), **changes}
         return {**event, "input": {**event["input"], "trigger": asked}}
 
-    def test_the_run_says_which_version_by_which_files_and_who_asked(self, replaced: Services):
+    def test_the_run_says_which_version_by_which_files_and_who_asked(self, replaced: Services) -> None:
         answer = act(self.restoring(1), replaced)
         version = replaced.store.versions.get(1)
         assert answer["older"] == {
@@ -330,17 +339,17 @@ class TestBringingBack:
             "manifest_sha256": version.manifest_sha256,
             "asked_for": True,
         }
-        assert answer["champion"]["version"] == 2
+        assert present(answer["champion"])["version"] == 2
         assert act(self.restoring(1), replaced) == answer
         # Nothing is trained: the champion stays where it is, and the quota of two is used up by the trainings alone.
         assert replaced.store.versions.get(2).state is State.PRODUCTION
 
     @pytest.mark.slow
-    def test_what_the_monitor_asks_for_names_its_window(self, replaced: Services):
+    def test_what_the_monitor_asks_for_names_its_window(self, replaced: Services) -> None:
         answer = act(self.restoring(1, kind="older_version", window_end=text_at(0)), replaced)
         assert not answer["older"]["asked_for"]
 
-    def test_a_version_that_the_gate_refused_comes_with_its_waivers(self, using: Services):
+    def test_a_version_that_the_gate_refused_comes_with_its_waivers(self, using: Services) -> None:
         refused(using.store, NOT_BETTER)
         restoring = {**self.restoring(2, started_by=CLEO), "at": text_at(90)}
         with pytest.raises(NotRestorableError, match="have these reasons waived"):
@@ -352,7 +361,9 @@ class TestBringingBack:
 
     @pytest.mark.slow
     @pytest.mark.parametrize("version", [2, None])
-    def test_what_may_not_come_back_opens_nothing_and_is_not_kept(self, replaced: Services, version: int | None):
+    def test_what_may_not_come_back_opens_nothing_and_is_not_kept(
+        self, replaced: Services, version: int | None
+    ) -> None:
         with pytest.raises(NotRestorableError):
             act(self.restoring(version), replaced)
         assert replaced.store.runs.active() is None
@@ -371,7 +382,7 @@ def asking_warm(execution: str, **changes: Any) -> dict[str, Any]:
 
 class TestWarmStart:
     @pytest.mark.slow
-    def test_a_training_that_is_asked_to_continues_the_champion(self, using: Services):
+    def test_a_training_that_is_asked_to_continues_the_champion(self, using: Services) -> None:
         using = replace(using, declaration=WARM)
         crown(using.store, "train-1", contents=KEPT)
         answer = act(asking_warm("train-2"), using)
@@ -384,13 +395,14 @@ class TestWarmStart:
         run = using.store.runs.get("train-2")
         assert run.update is not None
         assert (run.update["kind"], run.update["parent"]) == ("warm", 1)
+        told: Any
         (told,) = [
             r.details for r in using.store.ledger.audit_records() if r.run_id == "train-2" and "trigger" in r.details
         ]
         assert told["update"] == run.update
         assert told["trigger"]["update"] == "warm"
 
-    def test_a_training_that_is_not_asked_to_does_not(self, using: Services):
+    def test_a_training_that_is_not_asked_to_does_not(self, using: Services) -> None:
         using = replace(using, declaration=WARM)
         crown(using.store, "train-1", contents=KEPT)
         assert "parent" not in act(opening("train-2"), using)
@@ -406,7 +418,7 @@ class TestWarmStart:
     )
     def test_where_nothing_can_be_continued_it_is_trained_in_full_and_says_why(
         self, using: Services, declaration: Any, contents: dict[str, bytes] | None, code: str
-    ):
+    ) -> None:
         if contents is not None:
             crown(using.store, "train-1", contents=contents)
         answer = act(asking_warm("train-2"), replace(using, declaration=declaration))
@@ -415,32 +427,39 @@ class TestWarmStart:
         assert run.update is not None
         assert (run.update["kind"], run.update["reason"]["code"]) == ("full", code)
 
-    def test_another_word_is_refused(self, using: Services):
+    def test_another_word_is_refused(self, using: Services) -> None:
         event = opening("train-2")
         event["input"]["trigger"]["update"] = "lukewarm"
         with pytest.raises(DocumentRefusedError, match="lukewarm"):
             act(event, using)
 
-    def test_a_candidate_of_another_parent_is_not_registered(self, using: Services):
+    def test_a_candidate_of_another_parent_is_not_registered(self, using: Services) -> None:
         using = replace(using, declaration=WARM)
         crown(using.store, "train-1", contents=KEPT)
         act(asking_warm("train-2"), using)
-        told: Any = {"kind": "warm", "reason": {"code": "warm_start", "sentence": "It continues."}, "rows": 9}
-        right = {**told, "parent": 1, "parent_trees": 5, "estimator_sha256": sha256_hex(b"kept")}
-        for wrong, match in (
-            ({"parent": 2}, "opened to continue version 1"),
-            ({"parent": None}, "continues version None"),
-            ({"estimator_sha256": "ab"}, "continues an estimator with sha256 ab"),
-        ):
+        right: TrainingUpdate = {
+            "kind": "warm",
+            "reason": {"code": "warm_start", "sentence": "It continues."},
+            "rows": 9,
+            "parent": 1,
+            "parent_trees": 5,
+            "estimator_sha256": sha256_hex(b"kept"),
+        }
+        refused: tuple[tuple[TrainingUpdate, str], ...] = (
+            ({**right, "parent": 2}, "opened to continue version 1"),
+            ({**right, "parent": None}, "continues version None"),
+            ({**right, "estimator_sha256": "ab"}, "continues an estimator with sha256 ab"),
+        )
+        for wrong, match in refused:
             with pytest.raises(ParentRefusedError, match=match):
-                register(using.store, "train-2", update={**right, **wrong})
+                register(using.store, "train-2", update=wrong)
         # WHEN it is the right one, THEN version, chain and check agree
         version = register(using.store, "train-2", update=right)
         assert version.parent_version == 1
         assert using.store.runs.get("train-2").update == right
         assert verify_audit(using.store).sound
 
-    def test_a_candidate_that_learned_in_full_has_no_parent(self, using: Services):
+    def test_a_candidate_that_learned_in_full_has_no_parent(self, using: Services) -> None:
         using = replace(using, declaration=WARM)
         crown(using.store, "train-1", contents=KEPT)
         act(asking_warm("train-2"), using)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from everloop.problem_types import ProblemType
 from everloop.serving.contract import CategoryField, NumberField, ServingContract
 from everloop.training.onnx_export import ModelInputs
 
@@ -41,7 +42,8 @@ def labels_of(frame: pd.DataFrame, seed: int) -> np.ndarray:
     """0/1 labels that depend on a number, on a missing value and on a category."""
     rng = np.random.default_rng(seed)
     z = 0.3 * (frame["wind"].fillna(14) - 10) + (frame["carrier"] == "AA") - frame["seats"].isna() * 1.0
-    return (rng.random(len(frame)) < 1 / (1 + np.exp(-z))).astype(np.int64)
+    values: np.ndarray = (rng.random(len(frame)) < 1 / (1 + np.exp(-z))).astype(np.int64)
+    return values
 
 
 def values_of(frame: pd.DataFrame, seed: int) -> np.ndarray:
@@ -50,7 +52,7 @@ def values_of(frame: pd.DataFrame, seed: int) -> np.ndarray:
     return np.exp(0.1 * frame["wind"].fillna(12).to_numpy() + rng.normal(0, 0.3, len(frame)))
 
 
-def contract_of(inputs: ModelInputs, problem_type: str) -> ServingContract:
+def contract_of(inputs: ModelInputs, problem_type: ProblemType) -> ServingContract:
     """A serving contract with these inputs and nothing refused."""
     return ServingContract(
         model="delay",

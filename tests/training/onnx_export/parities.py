@@ -12,6 +12,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 
+from everloop.problem_types import ProblemType
 from everloop.serving.scorer import Scorer
 from everloop.training.onnx_export import ModelInputs, Parity, check_parity, export_onnx
 from tests.training.onnx_export.frames import INPUTS, contract_of, random_frame
@@ -32,12 +33,12 @@ def tree_encoding(**options: Any) -> ColumnTransformer:
     return ColumnTransformer([("cat", encoder, CATEGORIES)], remainder="passthrough")
 
 
-def scorer_of(estimator: Any, problem_type: str, inputs: ModelInputs = INPUTS) -> Scorer:
+def scorer_of(estimator: Any, problem_type: ProblemType, inputs: ModelInputs = INPUTS) -> Scorer:
     model = export_onnx(estimator, inputs, problem_type).SerializeToString()
     return Scorer.from_bytes(model, contract_of(inputs, problem_type))
 
 
-def parity_of(estimator: Any, problem_type: str, *, inputs: ModelInputs = INPUTS, seed: int = 7) -> Parity:
+def parity_of(estimator: Any, problem_type: ProblemType, *, inputs: ModelInputs = INPUTS, seed: int = 7) -> Parity:
     frame = random_frame(3000, seed, production=True)[list(inputs.columns)]
     scorer = scorer_of(estimator, problem_type, inputs)
     return check_parity(estimator, scorer, frame, inputs=inputs, problem_type=problem_type, threshold=0.5)
@@ -60,7 +61,7 @@ def hard_frame(train: pd.DataFrame, seed: int = 7, rows: int = 600) -> pd.DataFr
 
 
 def difference_of(
-    estimator: Any, problem_type: str, frame: pd.DataFrame, *, inputs: ModelInputs = INPUTS, method: str = ""
+    estimator: Any, problem_type: ProblemType, frame: pd.DataFrame, *, inputs: ModelInputs = INPUTS, method: str = ""
 ) -> float:
     """Largest difference over ``frame``, absolute up to 1 and relative above; NaN agrees with NaN alone."""
     frame = frame[list(inputs.columns)]

@@ -12,6 +12,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 from xgboost import XGBClassifier, XGBRegressor
 
+from everloop.problem_types import ProblemType
 from everloop.training.onnx_export import ExportRefusedError, export_onnx
 from everloop.training.onnx_export.parity import FLOAT32_TOLERANCE
 from tests.training.onnx_export.frames import INPUTS, labels_of, random_frame, values_of
@@ -30,7 +31,7 @@ VALUES = values_of(TRAIN, 1)
 LIGHT: dict[str, Any] = {"n_estimators": 8, "num_leaves": 7, "min_child_samples": 5, "verbose": -1, "n_jobs": 1}
 EXTREME: dict[str, Any] = {"n_estimators": 6, "max_depth": 3, "n_jobs": 1}
 
-CASES = {
+CASES: dict[str, tuple[Any, ProblemType, np.ndarray, float]] = {
     "light, two": (LGBMClassifier(**LIGHT), "binary_classification", TWO, 1e-13),
     "light, steep": (LGBMClassifier(sigmoid=2.5, **LIGHT), "binary_classification", TWO, 1e-13),
     "light, several": (LGBMClassifier(**LIGHT), "multiclass_classification", SEVERAL, 1e-13),

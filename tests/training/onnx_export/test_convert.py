@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -39,7 +40,7 @@ from tests.training.onnx_export.parities import (
     tree_encoding,
 )
 
-CLASSIFIERS = {
+CLASSIFIERS: dict[str, tuple[Callable[..., Any], Any]] = {
     "hist": (tree_encoding, HistGradientBoostingClassifier(max_iter=40, random_state=0)),
     "hist, one hot": (dense_encoding, HistGradientBoostingClassifier(max_iter=20, early_stopping=True)),
     "hist, one leaf each": (tree_encoding, HistGradientBoostingClassifier(max_iter=3, min_samples_leaf=3000)),
@@ -58,7 +59,7 @@ CLASSIFIERS = {
     "gradient": (dense_encoding, GradientBoostingClassifier(n_estimators=30, subsample=0.7)),
     "gradient from zero": (dense_encoding, GradientBoostingClassifier(n_estimators=9, init="zero")),
 }
-REGRESSORS = {
+REGRESSORS: dict[str, tuple[Callable[..., Any], Any]] = {
     **{
         f"hist {loss}": (
             tree_encoding,
@@ -189,7 +190,8 @@ def test_the_same_estimator_gives_the_same_bytes() -> None:
     def exported() -> bytes:
         estimator = make_pipeline(dense_encoding(), RandomForestClassifier(5, random_state=3))
         estimator.fit(frame, labels_of(frame, 10))
-        return export_onnx(estimator, INPUTS, "binary_classification").SerializeToString()
+        content: bytes = export_onnx(estimator, INPUTS, "binary_classification").SerializeToString()
+        return content
 
     assert exported() == exported()
 

@@ -39,6 +39,7 @@ from sklearn.preprocessing import (
 from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
+from everloop.problem_types import ProblemType
 from everloop.training.onnx_export import ModelInputs
 from tests.training.onnx_export.frames import INPUTS, labels_of, random_frame, values_of
 from tests.training.onnx_export.parities import (
@@ -136,7 +137,7 @@ REGRESSORS = {
     [("binary_classification", TWO), ("multiclass_classification", SEVERAL)],
     ids=["two", "several"],
 )
-def test_a_classifier(name: str, problem_type: str, target: np.ndarray) -> None:
+def test_a_classifier(name: str, problem_type: ProblemType, target: np.ndarray) -> None:
     estimator = CLASSIFIERS[name].fit(TRAIN, target)
     assert difference_of(estimator, problem_type, USUAL) < EXACT
 
@@ -166,11 +167,12 @@ def test_declared_categories_of_histogram_boosting(categories: str) -> None:
         inputs = ModelInputs(tuple(train.columns), tuple(n for n in train.columns if n != "carrier"), ("carrier",))
     else:
         inputs = INPUTS
-    for problem_type, target, kind in (
+    kinds: tuple[tuple[ProblemType, np.ndarray, Any], ...] = (
         ("binary_classification", TWO, HistGradientBoostingClassifier),
         ("multiclass_classification", SEVERAL, HistGradientBoostingClassifier),
         ("regression", VALUES, HistGradientBoostingRegressor),
-    ):
+    )
+    for problem_type, target, kind in kinds:
         estimator: Any = kind(categorical_features=chosen, **options)
         if chosen is None:
             estimator = piped(kind(categorical_features=[0, 1], **options), tree_encoding)

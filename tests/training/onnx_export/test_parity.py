@@ -37,7 +37,8 @@ class Moved:
         self.estimator, self.by = estimator, by
 
     def predict_proba(self, features: pd.DataFrame) -> np.ndarray:
-        return self.estimator.predict_proba(features) + self.by
+        values: np.ndarray = self.estimator.predict_proba(features) + self.by
+        return values
 
 
 def compare(estimator: Any, scorer: Scorer, frame: pd.DataFrame = FRAME, threshold: float = 0.5) -> Parity:

@@ -41,7 +41,7 @@ FRAME = random_frame(400, 1)
 LABELS = labels_of(FRAME, 1)
 
 
-class Louder(StandardScaler):
+class Louder(StandardScaler):  # type: ignore[misc]  # scikit-learn publishes no types
     """A scaler that does something else."""
 
     def transform(self, X: Any, copy: bool | None = None) -> Any:

@@ -83,7 +83,7 @@ def pinned(lines: list[Requirement]) -> dict[str, str]:
 
 def locked() -> dict[str, str]:
     """What the lock asks of the image's Python."""
-    wanted = {}
+    wanted: dict[str, str] = {}
     for line in LOCK.read_text(encoding="utf-8").splitlines():
         text = line.removesuffix("\\").strip()
         if text and not text.startswith(("#", "--hash=")):

@@ -35,7 +35,11 @@ def content(path: str, status: str = "200", document: dict[str, Any] = DOCUMENT)
 @pytest.mark.parametrize("contract", [CONTRACT, REGRESSION, small_contract(categories=()), small_contract(numbers=())])
 def test_it_is_an_openapi_document(contract: Any) -> None:
     validate(openapi_document(contract, 7))
-    validate(openapi_document(contract, None))
+
+
+@pytest.mark.slow
+def test_so_it_is_without_a_version() -> None:
+    validate(openapi_document(CONTRACT, None))
 
 
 def test_every_protocol_has_a_description_and_every_path_is_the_protocols_own() -> None:

@@ -17,11 +17,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from everloop.functions.predict.handler import Environment, Predictor
+from everloop.prediction_ids import prediction_id
 from everloop.serving.exceptions import RequestError, UnknownRouteError
 from everloop.serving.exchange import HttpRequest
 from everloop.serving.protocols import PROTOCOLS, DataPlaneProtocol, Question, ServedModel, protocol_at
 from everloop.serving.request import RequestParser
-from everloop.serving.response import prediction_id
 from everloop.serving.scores import Bounds, Scores
 from tests.fakes.delivery_stream import FakeFirehose
 from tests.fakes.object_store import FakeS3
@@ -152,7 +152,7 @@ def refuses_what_is_no_request(protocol: DataPlaneProtocol, form: Form) -> None:
 
 
 def answers_each_row_in_order(protocol: DataPlaneProtocol, form: Form) -> None:
-    for contract in (CONTRACT, replace(CONTRACT, problem_type="regression", threshold=None)):
+    for contract in (CONTRACT, replace(CONTRACT, problem_type="regression")):
         question = asked(protocol, form, form.body(ROWS), ServedModel(7, RequestParser(contract)))
         scores = Scores(np.array([0.125, 0.875]), np.array([0.25, 0.75]), "c0ffee" * 10)
         text = question.answer(scores, request_id="req-1").body.decode()
@@ -166,7 +166,7 @@ def answers_each_row_in_order(protocol: DataPlaneProtocol, form: Form) -> None:
 def answers_between_what_the_outcome_is_expected(protocol: DataPlaneProtocol, form: Form) -> None:
     bounds = Bounds(0.96, np.array([-1.5, 2.5]), np.array([3.5, 4.5]))
     scores = Scores(np.array([0.125, 3.875]), np.array([0.25, 3.75]), None, bounds)
-    contract = replace(CONTRACT, problem_type="regression", threshold=None)
+    contract = replace(CONTRACT, problem_type="regression")
     question = asked(protocol, form, form.body(ROWS), ServedModel(7, RequestParser(contract)))
     text = question.answer(scores, request_id="req-1").body.decode()
     assert all(number in text for number in ("-1.5", "2.5", "3.5", "4.5", "0.96"))
@@ -184,8 +184,8 @@ def says_what_is_wrong(protocol: DataPlaneProtocol, form: Form) -> None:
 def knows_its_own_paths_and_methods_and_no_others(protocol: DataPlaneProtocol, form: Form) -> None:
     request = form.request(b"")
     for changed, code in (
-        (replace(request, path="no/such/page"), "unknown_path"),
-        (replace(request, method="DELETE"), "method_not_allowed"),
+        (request._replace(path="no/such/page"), "unknown_path"),
+        (request._replace(method="DELETE"), "method_not_allowed"),
     ):
         with pytest.raises(RequestError) as refused:
             protocol.predicts(changed, MODEL)
@@ -227,7 +227,7 @@ def test_any_bytes_are_rows_or_a_refusal(name: str, form: Form, body: bytes) -> 
 @given(st.text(max_size=40))
 def test_any_path_is_one_of_its_own_or_refused(name: str, form: Form, path: str) -> None:
     with contextlib.suppress(RequestError):
-        PROTOCOLS.load(name).predicts(replace(form.request(b""), path=path), MODEL)
+        PROTOCOLS.load(name).predicts(form.request(b"")._replace(path=path), MODEL)
 
 
 def test_a_path_belongs_to_the_protocol_of_its_first_part_and_else_to_the_native_one() -> None:

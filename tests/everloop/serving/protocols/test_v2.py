@@ -23,7 +23,7 @@ INFER = f"models/{MODEL}/infer"
 SCORES = Scores(np.array([0.125, 0.875]), np.array([0.25, 0.75]), "c0ffee" * 10)
 
 
-def tensor(name: str, datatype: str, data: list[Any], **changes: Any) -> dict[str, Any]:
+def tensor(name: str, datatype: str, data: list[Any] | str, **changes: Any) -> dict[str, Any]:
     return {"name": name, "shape": [len(data)], "datatype": datatype, "data": data, **changes}
 
 
