@@ -17,6 +17,10 @@ import tempfile
 from functools import partial
 from pathlib import Path
 
+from everloop.dataset.held_groups import HeldGroups
+from everloop.dataset.part_digest import files_of, part_sha256
+from everloop.dataset.standing import NONE
+from everloop.documents.snapshot import HELD_OUT
 from everloop.evaluation.exceptions import EvaluationError
 from everloop.evaluation.report import OlderFacts
 from everloop.instants import parse_instant
@@ -27,7 +31,7 @@ from everloop.serving.contract import ServingContract
 from everloop.serving.scorer import Scorer
 from everloop.training import train
 from everloop.training.candidate import FILES, Candidate, candidate_of, read_candidate
-from everloop.training.champion import RECORD, Champion
+from everloop.training.champion import RECORD, Champion, held_out_of
 from everloop.training.channels import Split, read_split
 from everloop.training.declaration import read_declaration
 from everloop.training.evaluate import evaluate
@@ -35,6 +39,7 @@ from everloop.training.exceptions import JobError
 from everloop.training.older import Older, unlearned_rows
 from everloop.training.onnx_export import ExportRefusedError, ParityError
 from everloop.training.refit_check import Run, check_refit, read_sibling
+from everloop.training.standing import StandingRows
 
 
 def main(arguments: list[str]) -> int:
@@ -77,7 +82,13 @@ def run(options: argparse.Namespace) -> None:
         candidate = trained(code, options, test, refit=False)
     facts = None if older is None else older.facts
     history = partial(windows_in, options)
-    evaluate(declaration, candidate, champion, test, about, options.output, history=history, older=facts)
+    standing = None
+    if options.standing is not None:
+        rows = read_split(options.standing, declaration, labelled=True)
+        standing = StandingRows(part_sha256(files_of(options.standing)), rows)
+    evaluate(
+        declaration, candidate, champion, test, about, options.output, history=history, older=facts, standing=standing
+    )
 
 
 def trained(
@@ -94,6 +105,7 @@ def trained(
                 model=folder / "model",
                 test=options.test if refit else None,
                 tuned=tuned,
+                environment={HELD_OUT: options.held_out},
             )
         )
         with tarfile.open(folder / "model.tar.gz", "w:gz", compresslevel=1) as archive:
@@ -106,7 +118,8 @@ def version_in(folder: Path, number: int) -> Champion:
     contract = ServingContract.from_json((folder / CONTRACT).read_bytes())
     record = read_json((folder / RECORD).read_bytes())
     learned_until = parse_instant(record["time_range"][1])
-    return Champion(number, contract, Scorer.from_bytes((folder / MODEL).read_bytes(), contract), learned_until)
+    scorer = Scorer.from_bytes((folder / MODEL).read_bytes(), contract)
+    return Champion(number, contract, scorer, learned_until, held_out_of(record), HeldGroups.from_record(record))
 
 
 def older_in(folder: Path, number: int) -> Older:
@@ -137,6 +150,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--older-version", type=int, default=0)
     parser.add_argument("--windows", type=Path)
     parser.add_argument("--evaluated", type=Path)
+    parser.add_argument("--standing", type=Path, help="the standing set; without it there is none")
+    parser.add_argument("--held-out", default=NONE, help="its period")
     return parser
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -111,14 +111,15 @@ def fetch_registered(
         contract = ServingContract.from_json(files[CONTRACT])
         scorer = Scorer.from_bytes(files[MODEL], contract)
         learned_until = _learned_until(manifest, files.get(RECORD), uri)
+        told = read_json(files[RECORD]) if RECORD in files else {}
         return (
             Champion(
                 manifest.version,
                 contract,
                 scorer,
                 learned_until,
-                _held_out(files.get(RECORD)),
-                HeldGroups.from_record(None if RECORD not in files else read_json(files[RECORD])),
+                held_out_of(told),
+                HeldGroups.from_record(told),
             ),
             manifest,
             files,
@@ -137,8 +138,9 @@ def _learned_until(manifest: Manifest, record: bytes | None, uri: str) -> dateti
         ) from (error)
 
 
-def _held_out(record: bytes | None) -> Period | None:
-    found = None if record is None else read_json(record).get("held_out")
+def held_out_of(record: Mapping[str, Any]) -> Period | None:
+    """Of which period a version has learned nothing, by its training record."""
+    found = record.get("held_out")
     return None if found is None else Period(parse_instant(found["after"]), parse_instant(found["until"]))
 
 

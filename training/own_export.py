@@ -15,12 +15,12 @@ import onnx
 import pandas as pd
 from onnx import TensorProto
 
+from everloop.problem_types import ProblemType
 from everloop.serving.contract import ServingContract
 from everloop.serving.exceptions import ScorerError
 from everloop.serving.scorer import SUM_TOLERANCE, Scorer
 from everloop.training.exceptions import UserScriptError
 from everloop.training.onnx_export import ModelInputs, export_onnx, used_inputs
-from everloop.training.onnx_export.convert import ProblemType
 from everloop.training.onnx_export.inputs import CATEGORY_INPUT, NUMBER_INPUT, SCORE_OUTPUT
 
 _PROMISE = (

@@ -17,7 +17,7 @@ from everloop.limits import LARGEST_VALUE
 from everloop.numbers_of import number_of
 from everloop.serving.contract import NumberField, ServingContract
 from everloop.serving.exceptions import UnusableScoreError
-from everloop.serving.scorer import SUM_TOLERANCE, Scorer
+from everloop.serving.scorer import SUM_TOLERANCE, ScoresRows
 from everloop.training.exceptions import ProbeError
 from everloop.training.onnx_export.parity import tolerance_for
 from everloop.training.probes import Possibility, base_rows, counted, laid_into, possibilities
@@ -66,7 +66,7 @@ class Probed:
 
 def check_probes(
     trained_scores: Callable[[pd.DataFrame], np.ndarray],
-    scorer: Scorer,
+    scorer: ScoresRows,
     contract: ServingContract,
     features: pd.DataFrame,
     *,
@@ -79,7 +79,7 @@ def check_probes(
     ----------
     trained_scores : callable
         The fitted estimator's scores [rows] of a features frame, in its own type.
-    scorer : Scorer
+    scorer : ScoresRows
         The exported model, loaded as the prediction function loads it.
     features : DataFrame
         The training rows: numbers float64 with NaN, categories strings with ``""``.
@@ -115,7 +115,7 @@ def _arrays(contract: ServingContract, frame: pd.DataFrame) -> tuple[np.ndarray,
     return np.ascontiguousarray(num), np.ascontiguousarray(cat)
 
 
-def _exported(scorer: Scorer, contract: ServingContract, frame: pd.DataFrame) -> np.ndarray:
+def _exported(scorer: ScoresRows, contract: ServingContract, frame: pd.DataFrame) -> np.ndarray:
     """The scores; one that cannot be answered is given as it came."""
     num, cat = _arrays(contract, frame)
     try:

@@ -7,18 +7,18 @@ known here is refused: a conversion that is merely close has been seen to flip l
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import onnx
 import sklearn
 
+from everloop.problem_types import MULTICLASS, REGRESSION, ProblemType
 from everloop.training.onnx_export.dispatch import Writer, last_step, place_of
 from everloop.training.onnx_export.graph import Graph
 from everloop.training.onnx_export.inputs import ModelInputs
 from everloop.training.onnx_export.values import Frame
 
-ProblemType = Literal["binary_classification", "multiclass_classification", "regression"]
 SKLEARN_SERIES = "1.9."
 """The releases whose fitted attributes the exporter reads."""
 
@@ -48,7 +48,7 @@ def export_onnx(estimator: Any, inputs: ModelInputs, problem_type: ProblemType) 
     """
     graph = Graph()
     tensor = _written(estimator, inputs, graph, problem_type)
-    several = problem_type == "multiclass_classification"
+    several = problem_type == MULTICLASS
     return graph.finish(tensor, inputs, len(last_step(estimator)[1].classes_) if several else None)
 
 
@@ -75,12 +75,12 @@ def _written(estimator: Any, inputs: ModelInputs, graph: Graph, problem_type: Pr
     if not sklearn.__version__.startswith(SKLEARN_SERIES):
         raise place.refuse(f"fitted with scikit-learn {sklearn.__version__}", f"{SKLEARN_SERIES}x")
     writer, value = Writer(graph, problem_type), Frame(inputs.columns, inputs)
-    if problem_type == "regression":
+    if problem_type == REGRESSION:
         return writer.regression(estimator, value, ())
     tensor = writer.probabilities(estimator, value, ())
     path, predictor = last_step(estimator)
     classes = np.asarray(predictor.classes_).tolist()
-    several = problem_type == "multiclass_classification"
+    several = problem_type == MULTICLASS
     if classes != list(range(len(classes))) or (len(classes) > 2) != several:
         wanted = "three classes or more, numbered from 0" if several else "the two classes 0 and 1"
         raise place_of(path, predictor).refuse(f"its classes are {classes}", wanted)

@@ -9,15 +9,15 @@ import numpy as np
 
 from everloop.documents.training import ComparedDocument
 from everloop.numbers_of import number_of
+from everloop.problem_types import BINARY, MULTICLASS, ProblemType
 from everloop.serving.exceptions import ScorerError
-from everloop.training.onnx_export.convert import ProblemType
 from everloop.training.onnx_export.exceptions import ParityError
 from everloop.training.onnx_export.inputs import ModelInputs
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from everloop.serving.scorer import Scorer
+    from everloop.serving.scorer import ScoresRows
 
 TOLERANCE = 1e-9
 """Largest difference allowed, absolute up to 1 and relative above; sums in another order differ by 1e-15."""
@@ -55,7 +55,7 @@ class Parity:
 
 def check_parity(
     estimator: Any,
-    scorer: Scorer,
+    scorer: ScoresRows,
     features: pd.DataFrame,
     *,
     inputs: ModelInputs,
@@ -68,7 +68,7 @@ def check_parity(
     ----------
     estimator
         The fitted estimator.
-    scorer : Scorer
+    scorer : ScoresRows
         The exported model, loaded as the prediction function loads it.
     features : DataFrame
         The rows to compare on: numbers float64 with NaN, categories strings with ``""``.
@@ -98,9 +98,9 @@ def check_parity(
     difference = np.abs(trained - exported)
     excess = difference / np.maximum(1.0, np.abs(trained))
     flips = np.zeros(len(trained), dtype=bool)
-    if problem_type == "binary_classification":
+    if problem_type == BINARY:
         flips = (trained >= threshold) != (exported >= threshold)
-    if problem_type == "multiclass_classification":
+    if problem_type == MULTICLASS:
         flips = _other_class(trained, exported, allowed)
         difference, excess = difference.max(axis=1), excess.max(axis=1)
     parity = Parity(len(trained), float(difference.max()), int(flips.sum()))
@@ -119,9 +119,9 @@ def trained_scores(estimator: Any, features: pd.DataFrame, problem_type: Problem
     """What the fitted estimator answers, in its own type: the probability of class 1 or the value [rows], or of several
     classes that of each [rows, classes].
     """
-    if problem_type == "multiclass_classification":
+    if problem_type == MULTICLASS:
         return np.asarray(estimator.predict_proba(features))
-    if problem_type == "binary_classification":
+    if problem_type == BINARY:
         return np.asarray(estimator.predict_proba(features))[:, 1]
     return np.asarray(estimator.predict(features))
 
