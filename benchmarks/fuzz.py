@@ -14,7 +14,7 @@ import collections
 import json
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -56,7 +56,7 @@ class Kept:
     def __init__(self) -> None:
         self.records: list[Any] = []
 
-    def write(self, records: Sequence[Record | Line]) -> list[RecordFailure]:
+    def write(self, records: Iterable[Record | Line]) -> list[RecordFailure]:
         """Each is one line of JSON."""
         lines = [encode_record(record) for record in records]
         assert all(line.count(b"\n") == 1 and line.endswith(b"\n") for line in lines)

@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
+from scipy.stats import fisher_exact
 
 from everloop.model_file.schema import Guardrail
 from everloop.rollout.guardrails import Verdict, decide_bake, decide_step
 from everloop.rollout.measures import SLOW_SHARE
 from everloop.rollout.plan import RolloutPlan, Step
-from everloop.rollout.refusals import more_often
 from everloop.rollout.version_metrics import Minute, VersionMetrics
 from everloop.statistics.binomial import exact_lower_bound
 
@@ -47,6 +47,9 @@ class Rates:
 
 GOOD = Rates()
 AT_ITS_LIMITS = Rates(errors=0.02, slow=0.01, refused=0.05)
+AS_MUCH_MORE_AS_ALLOWED = Rates(
+    errors=GOOD.errors + GUARDRAIL.max_added_error_rate, refused=GOOD.refused + GUARDRAIL.max_error_rate
+)
 
 # Durations are lognormal with a deviation of a half; the limit is one and a half times the good version's p99, which
 # 0.09% exceed. Of a version whose every percentile is twice as high 4.0% do.
@@ -86,6 +89,12 @@ def judged(phase: int, found: VersionMetrics, before: VersionMetrics, minute: in
     )
 
 
+def p_more_refused(found: VersionMetrics, before: VersionMetrics) -> float:
+    """Fisher's exact test of whether more was refused than by the version before."""
+    table = [[v.refused, v.requests - v.refused] for v in (found, before)]
+    return float(fisher_exact(table, alternative="greater").pvalue)
+
+
 def formerly(found: VersionMetrics, before: VersionMetrics) -> bool:
     """Whether the former guardrail rolls back as a phase ends. No traffic is waited for here."""
     share = FORMER_RATE / PLAN.phases
@@ -93,10 +102,7 @@ def formerly(found: VersionMetrics, before: VersionMetrics) -> bool:
     return (
         exact_lower_bound(found.errors, found.requests, 1 - share / 2) > GUARDRAIL.max_error_rate
         or exact_lower_bound(found.slow, found.timed, 1 - share) > SLOW_SHARE
-        or (
-            more > GUARDRAIL.max_error_rate
-            and more_often(found.refused, found.requests, before.refused, before.requests) < share / 2
-        )
+        or (more > GUARDRAIL.max_error_rate and p_more_refused(found, before) < share / 2)
     )
 
 
@@ -214,18 +220,26 @@ def refused_table(draws: int, seed: int) -> None:
 
 
 def false_table(draws: int, seed: int) -> None:
-    """How many rollouts of a version that is as good as the one before are rolled back."""
+    """How many rollouts of a version that keeps every limit are rolled back."""
     declared = GUARDRAIL.false_rollback_rate
-    print(f"\nRollouts rolled back without a difference, in percent of {draws}; declared: {declared:.0%}; [former].\n")
+    print(
+        f"\nRollouts rolled back of a version that keeps every limit, in percent of {draws}; declared: {declared:.0%};"
+        " [former].\n"
+    )
     traffic = (1, 10, 100, 1000)
     print(f"{'':36}" + "".join(f"{f'{n} a minute':>16}" for n in traffic))
-    for name, rates in {"good": GOOD, "exactly at every limit": AT_ITS_LIMITS}.items():
+    cases = {
+        "good": (GOOD, GOOD),
+        "exactly at every limit": (AT_ITS_LIMITS, AT_ITS_LIMITS),
+        "as much more as is allowed": (AS_MUCH_MORE_AS_ALLOWED, GOOD),
+    }
+    for name, (candidate, champion) in cases.items():
         cells = []
         for requests in traffic:
             rng = np.random.default_rng([seed, requests])
             new = old = 0
             for _ in range(draws):
-                phases = list(lived(rng, rates, rates, requests, 0))
+                phases = list(lived(rng, candidate, champion, requests, 0))
                 new += any(judged(p, f, b, SECONDS[p] // 60).decision == "rollback" for p, f, b in phases)
                 old += any(formerly(f, b) for _, f, b in phases)
             cells.append(f"{100 * new / draws:.1f} [{100 * old / draws:.1f}]")

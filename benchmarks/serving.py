@@ -5,10 +5,10 @@
 onnxruntime of requirements-dev.txt; ``fastapi`` with uvicorn, httptools and uvloop). What has none is left out, and
 said.
 
-The same ONNX model, the same row in each server's own form, one worker each, started as its documentation says. Servers
-run in turn, for some seconds with 1, 8 and 32 connections that always have one request under way; after all rounds the
-middle ones are printed, with their ratio to the empty route. Processor time of the server's processes is beside them:
-unlike the rest it hardly depends on what else the machine does.
+The same ONNX model, the same row in each server's own form, one worker each, started as its documentation says. All are
+started, and asked in turn, for half a second with 1, 8 and 32 connections that always have one request under way. After
+all rounds the middle ones are printed, with their ratio to the empty route. The least processor time of the server's
+processes is beside them: it depends less than the rest on what else the machine does.
 """
 
 from __future__ import annotations
@@ -24,8 +24,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,9 @@ NUMBERS = [f"n{i}" for i in range(12)]
 CATEGORIES = [f"c{i}" for i in range(6)]
 ROW = {**{name: 0.5 * i for i, name in enumerate(NUMBERS)}, **dict.fromkeys(CATEGORIES, "b")}
 PORT = 9930
+TIMES = ("rate", "p50", "p99")
+FEWEST = 100
+"""Answers of a load: on a busy machine a second may be too short."""
 
 EMPTY = """
 import sys
@@ -63,6 +67,7 @@ class Server:
     command: list[str]
     path: str
     document: Any
+    port: int
     variables: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -100,57 +105,76 @@ def servers(folder: Path, environments: Path) -> Iterator[tuple[str, Server]]:
     """Those that can be started here."""
     stored = artefact(folder)
     rows = [{"train_id": "t1", **ROW}]
-    serve = [sys.executable, "-m", "everloop.cli.main", "serve", str(folder), "--port", str(PORT)]
-    yield "empty route", Server([sys.executable, "-c", EMPTY, str(PORT)], "/", {"instances": rows})
-    serve += ["--manifest-sha256", stored.manifest_sha256]
-    yield "everloop serve", Server(serve, "/predictions", {"instances": rows})
-    capture = [*serve, "--capture", str(folder / "rows.jsonl")]
-    yield "everloop serve, captured", Server(capture, "/predictions", {"instances": rows})
+    ports = count(PORT)
+
+    def serve(port: int, *options: str) -> list[str]:
+        named = ["serve", str(folder), "--manifest-sha256", stored.manifest_sha256, "--port", str(port)]
+        return [sys.executable, "-m", "everloop.cli.main", *named, *options]
+
+    port = next(ports)
+    yield "empty route", Server([sys.executable, "-c", EMPTY, str(port)], "/", {"instances": rows}, port)
+    port = next(ports)
+    yield "everloop serve", Server(serve(port), "/predictions", {"instances": rows}, port)
+    port = next(ports)
+    captured = serve(port, "--capture", str(folder / "rows.jsonl"))
+    yield "everloop serve, captured", Server(captured, "/predictions", {"instances": rows}, port)
     tensors = [
         {"name": name, "shape": [1], "datatype": "BYTES" if isinstance(value, str) else "FP64", "data": [value]}
         for name, value in rows[0].items()
     ]
-    yield "everloop serve, v2", Server(serve, f"/v2/models/{stored.contract.model}/infer", {"inputs": tensors})
+    port = next(ports)
+    path = f"/v2/models/{stored.contract.model}/infer"
+    yield "everloop serve, v2", Server(serve(port), path, {"inputs": tensors}, port)
     for name, make in (("fastapi", _fastapi), ("mlserver", _mlserver), ("bentoml", _bentoml), ("mlflow", _mlflow)):
         binaries = environments / name / "bin"
         if not binaries.is_dir():
             print(f"{name} is left out: there is no {binaries}")
             continue
-        server = make(binaries, folder, tensors)
+        server = make(binaries, folder, tensors, next(ports))
         path = f"{binaries}:{os.environ['PATH']}"
         server.variables = {"PEER_FOLDER": str(folder), "PYTHONPATH": str(PEERS), "PATH": path, **server.variables}
         yield name, server
 
 
-def _fastapi(binaries: Path, folder: Path, tensors: Any) -> Server:
-    command = [str(binaries / "uvicorn"), "fastapi_app:app", "--port", str(PORT), "--no-access-log"]
-    return Server(command, "/predict", {"instances": [ROW]})
+def _fastapi(binaries: Path, folder: Path, tensors: Any, port: int) -> Server:
+    command = [str(binaries / "uvicorn"), "fastapi_app:app", "--port", str(port), "--no-access-log"]
+    return Server(command, "/predict", {"instances": [ROW]}, port)
 
 
-def _mlserver(binaries: Path, folder: Path, tensors: Any) -> Server:
+def _mlserver(binaries: Path, folder: Path, tensors: Any, port: int) -> Server:
     home = folder / "mlserver"
     home.mkdir()
-    (home / "settings.json").write_text(json.dumps({"http_port": PORT, "host": "127.0.0.1", "parallel_workers": 0}))
+    (home / "settings.json").write_text(
+        json.dumps(
+            {
+                "http_port": port,
+                "grpc_port": port + 100,
+                "metrics_port": port + 200,
+                "host": "127.0.0.1",
+                "parallel_workers": 0,
+            }
+        )
+    )
     settings = {"name": "scorer", "implementation": "mlserver_model.Scorer"}
     (home / "model-settings.json").write_text(json.dumps(settings))
     named = [tensor for tensor in tensors if tensor["name"] in ROW]
-    return Server([str(binaries / "mlserver"), "start", str(home)], "/v2/models/scorer/infer", {"inputs": named})
+    return Server([str(binaries / "mlserver"), "start", str(home)], "/v2/models/scorer/infer", {"inputs": named}, port)
 
 
-def _bentoml(binaries: Path, folder: Path, tensors: Any) -> Server:
-    command = [str(binaries / "bentoml"), "serve", "bento_service:Scorer", "--port", str(PORT), "--working-dir"]
+def _bentoml(binaries: Path, folder: Path, tensors: Any, port: int) -> Server:
+    command = [str(binaries / "bentoml"), "serve", "bento_service:Scorer", "--port", str(port), "--working-dir"]
     quiet = {"BENTOML_DO_NOT_TRACK": "true", "BENTOML_HOME": str(folder / "bentoml")}
-    return Server([*command, str(PEERS)], "/predict", {"instances": [ROW]}, quiet)
+    return Server([*command, str(PEERS)], "/predict", {"instances": [ROW]}, port, quiet)
 
 
-def _mlflow(binaries: Path, folder: Path, tensors: Any) -> Server:
+def _mlflow(binaries: Path, folder: Path, tensors: Any, port: int) -> Server:
     variables = {**os.environ, "PEER_FOLDER": str(folder), "PYTHONPATH": str(PEERS)}
     subprocess.run(
         [binaries / "python", PEERS / "mlflow_model.py", folder], check=True, env=variables, capture_output=True
     )
     command = [str(binaries / "mlflow"), "models", "serve", "-m", str(folder / "mlflow"), "--env-manager", "local"]
     split = {"columns": [*ROW], "data": [[*ROW.values()]]}
-    return Server([*command, "--port", str(PORT), "--workers", "1"], "/invocations", {"dataframe_split": split})
+    return Server([*command, "--port", str(port), "--workers", "1"], "/invocations", {"dataframe_split": split}, port)
 
 
 @contextmanager
@@ -169,8 +193,6 @@ def started(server: Server, log: Path) -> Iterator[int]:
             process.wait(30)
         except subprocess.TimeoutExpired:
             process.kill()
-        while _is_open():
-            time.sleep(0.1)
 
 
 def _wait(server: Server, process: subprocess.Popen[bytes], log: Path) -> None:
@@ -178,7 +200,7 @@ def _wait(server: Server, process: subprocess.Popen[bytes], log: Path) -> None:
         if process.poll() is not None:
             raise SystemExit(f"{server.command} ended: see {log}")
         try:
-            with socket.create_connection(("127.0.0.1", PORT), timeout=30) as connection:
+            with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
                 connection.sendall(server.message)
                 if connection.recv(65536).startswith(b"HTTP/1.1 200"):
                     return
@@ -188,15 +210,14 @@ def _wait(server: Server, process: subprocess.Popen[bytes], log: Path) -> None:
     raise SystemExit(f"{server.command} does not answer with 200: see {log}")
 
 
-def _is_open() -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", PORT)) == 0
-
-
-def load(message: bytes, connections: int, seconds: float, pid: int) -> Load:
+def load(server: Server, connections: int, seconds: float, pid: int) -> Load:
     """Keep so many connections busy for so long; any answer but 200 ends the run."""
-    selector, times, clock = selectors.DefaultSelector(), [], time.perf_counter
-    callers = [socket.create_connection(("127.0.0.1", PORT)) for _ in range(connections)]
+    selector, clock = selectors.DefaultSelector(), time.perf_counter
+    times: list[float] = []
+    callers, message = (
+        [socket.create_connection(("127.0.0.1", server.port)) for _ in range(connections)],
+        server.message,
+    )
     before, began = _cpu_seconds(pid), clock()
     sent = dict.fromkeys(callers, 0.0)
     for caller in callers:
@@ -204,7 +225,7 @@ def load(message: bytes, connections: int, seconds: float, pid: int) -> Load:
         selector.register(caller, selectors.EVENT_READ, (caller, bytearray()))
         sent[caller] = clock()
         caller.send(message)
-    while clock() < began + seconds:
+    while clock() < began + seconds or len(times) < FEWEST:
         for key, _ in selector.select(1):
             caller, data = key.data
             data += caller.recv(65536)
@@ -234,41 +255,47 @@ def _whole(data: bytearray) -> bool:
 
 
 def _cpu_seconds(pid: int) -> float:
-    """Of a process and all below it that still live."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-        below = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    except OSError:
-        return 0.0
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK") + sum(_cpu_seconds(int(one)) for one in below)
+    """Of a process and all below it: of their threads that still live, by the scheduler's count of nanoseconds."""
+    spent = 0.0
+    for task in Path(f"/proc/{pid}/task").glob("*"):
+        with suppress(OSError):
+            spent += int((task / "schedstat").read_text().split()[0]) / 1e9
+            spent += sum(_cpu_seconds(int(below)) for below in (task / "children").read_text().split())
+    return spent
 
 
 def main() -> None:
     """Measure, and print a table."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--environments", type=Path, default=ROOT / ".cache" / "peers")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=3.0)
+    parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--seconds", type=float, default=0.5)
     given = parser.parse_args()
     found: dict[tuple[str, int], list[Load]] = {}
-    with tempfile.TemporaryDirectory() as place:
-        compared = dict(servers(Path(place), given.environments))
+    with tempfile.TemporaryDirectory() as place, ExitStack() as stack:
+        running: dict[str, tuple[Server, int]] = {}
+        for name, server in servers(Path(place), given.environments):
+            running[name] = server, stack.enter_context(started(server, Path(place) / "servers.log"))
+            load(server, 4, 1.0, running[name][1])
         for _ in range(given.rounds):
-            for name, server in compared.items():
-                with started(server, Path(tempfile.gettempdir()) / "serving-benchmark.log") as pid:
-                    load(server.message, 4, 1.0, pid)
-                    for connections in CONNECTIONS:
-                        one = load(server.message, connections, given.seconds, pid)
-                        found.setdefault((name, connections), []).append(one)
-    print("| server | connections | requests/s | p50 ms | p99 ms | processor µs/request | ÷ empty route |")
-    print("|---|---|---|---|---|---|---|")
+            for connections in CONNECTIONS:
+                for name, (server, pid) in running.items():
+                    one = load(server, connections, given.seconds, pid)
+                    found.setdefault((name, connections), []).append(one)
+                    print(name, connections, one, file=sys.stderr, flush=True)
+    print(
+        "| server | connections | requests/s | p50 ms | p99 ms | ÷ empty route | processor µs/request | ÷ empty route |"
+    )
+    print("|---|---|---|---|---|---|---|---|")
     for (name, connections), loads in found.items():
-        middle = [statistics.median(getattr(one, what) for one in loads) for what in ("rate", "p50", "p99", "cpu")]
-        empty = statistics.median(one.p50 for one in found["empty route", connections])
-        shown = (
-            f"{middle[0]:,.0f} | {middle[1]:.2f} | {middle[2]:.2f} | {middle[3] * 1e6:.0f} | {middle[1] / empty:.1f}"
-        )
-        print(f"| {name} | {connections} | {shown} |")
+        rate, p50, p99 = (statistics.median(getattr(one, what) for one in loads) for what in TIMES)
+        empty = found["empty route", connections]
+        waits = p50 / statistics.median(one.p50 for one in empty)
+        # What else the machine does only adds.
+        cost = min(one.cpu for one in loads)
+        costs = cost / min(one.cpu for one in empty)
+        shown = f"{rate:,.0f} | {p50:.2f} | {p99:.2f} | {waits:.1f}"
+        print(f"| {name} | {connections} | {shown} | {cost * 1e6:.0f} | {costs:.1f} |")
 
 
 if __name__ == "__main__":
