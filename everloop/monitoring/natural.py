@@ -36,14 +36,16 @@ def natural_variation(daily: Sequence[BinCounts], longest: int, *, days_each: in
     if units < FEWEST_SPANS:
         return ()
     floor = smallest_share(units * days_each)
-    freedom = _directions(cells, floor)
     cumulative: list[Cells] = list(accumulate(cells, _added, initial=(0,) * len(cells[0])))
-    found = []
+    found: list[Natural] = []
+    freedom = 1.0
     for span in range(1, longest // days_each + 1):
         if units / span < FEWEST_SPANS:
             break
         parts = [tuple(map(sub, end, begin)) for begin, end in zip(cumulative, cumulative[span:], strict=False)]
         distances = [_from_the_rest(part, cumulative[-1], floor) for part in parts]
+        if not found:
+            freedom = max(1.0, min(_directions(cells, floor), _freedom_by_moments(distances)))
         found.append(Natural(span * days_each, math.fsum(distances) / len(distances), freedom, units / span))
     return tuple(found)
 
@@ -89,6 +91,17 @@ def _directions(cells: Sequence[Cells], floor: float) -> float:
     corrected = (days - 1) ** 2 / ((days + 1) * (days - 2)) * (squares - chance)
     widest = max(1.0, len(bins) - 1.0)
     return float(min(max(trace**2 / max(corrected, trace**2 / widest), 1.0), widest))
+
+
+def _freedom_by_moments(distances: Sequence[float]) -> float:
+    """The degrees of freedom of the multiple of a chi-square that has these distances' mean and variance.
+
+    Days that differ very much are further out, now and then, than sums of squares of normal values are: the covariance
+    does not tell, and a test that believed it alone would alarm twice to three times as often as declared.
+    """
+    mean = math.fsum(distances) / len(distances)
+    variance = math.fsum((distance - mean) ** 2 for distance in distances) / (len(distances) - 1)
+    return 2 * mean**2 / variance if variance > 0 else math.inf
 
 
 def _scaled(counts: Cells, rows: Sequence[int], floor: float) -> list[float]:

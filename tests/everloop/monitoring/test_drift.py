@@ -59,13 +59,13 @@ def alarms_in(drawn: tuple[Reference, list[Profile]], policy: DriftPolicy) -> bo
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("spread", "days"), [(0.0, 40), (0.3, 60), (1.0, 45)])
+@pytest.mark.parametrize(("spread", "days"), [(0.0, 40), (0.3, 60), (1.0, 45), (1.5, 60)])
 def test_false_alarm_rate_over_all_features_is_kept(spread: float, days: int) -> None:
     rng = np.random.default_rng(int(10 * spread) + days)
     worlds = 150
     alarms = sum(alarms_in(world(rng, spread, days, 4), POLICY) for _ in range(worlds))
-    # 0.05 declared; three standard errors of the trials above it
-    assert alarms / worlds <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / worlds)
+    # 0.05 declared; two standard errors of the trials above it
+    assert alarms / worlds <= 0.05 + 2 * np.sqrt(0.05 * 0.95 / worlds)
 
 
 @pytest.mark.slow
