@@ -78,31 +78,37 @@ class EmfLines:
             When a metric's value is no number in JSON.
         """
         names, numbers, units = zip(*metrics, strict=True)
-        head, form = self._forms.get((names, units)) or self._formed(names, units, metrics)
+        head, form = self._forms.get((names, units)) or self._formed(names, units)
         # The sum of finite numbers is finite too, but for the largest ones.
         if not math.isfinite(sum(numbers)) and not all(map(math.isfinite, numbers)):
             raise _no_number(metrics)
         return head + form % (epoch_ms, *map(quoted, values), *map(_as_number, numbers))
 
-    def _formed(
-        self, names: tuple[str, ...], units: tuple[str, ...], metrics: Sequence[MetricValue]
-    ) -> tuple[str, str]:
-        """How a line begins, and the form of what follows; the values of the metrics apart are in it."""
-        groups = ((metrics, self._sets), *self._apart)
+    def pieces(self, names: Sequence[str], units: Sequence[str]) -> tuple[str, ...]:
+        """What stands around the values in lines of such metrics; the values of the metrics apart are in it.
+
+        In this order they are: when it was measured, the ``values`` of the texts (:func:`quoted`), and the metrics'
+        numbers, which must be finite.
+        """
+        apart = [([(name, unit) for name, _, unit in group], sets) for group, sets in self._apart]
         directives = [
             {
                 "Namespace": self._namespace,
                 "Dimensions": [*map(list, sets)],
-                "Metrics": [{"Name": name, "Unit": unit} for name, _, unit in group],
+                "Metrics": [{"Name": name, "Unit": unit} for name, unit in group],
             }
-            for group, sets in groups
+            for group, sets in ((zip(names, units, strict=True), self._sets), *apart)
         ]
         written = json.dumps(directives, separators=(",", ":"))
         constant = "".join(f",{quoted(name)}:{quoted(value)}" for name, value in self._constants.items())
         last = "".join(f",{quoted(name)}:{_as_number(n)}" for group, _ in self._apart for name, n, _ in group)
-        said = "".join(f",{_plain(quoted(name))}:%s" for name in (*self._texts, *names))
-        head = f'{{"_aws":{{"CloudWatchMetrics":{written},"Timestamp":'
-        self._forms[names, units] = formed = head, f"%d}}{_plain(constant)}{said}{_plain(last)}}}"
+        first, *others = (f",{quoted(name)}:" for name in (*self._texts, *names))
+        return f'{{"_aws":{{"CloudWatchMetrics":{written},"Timestamp":', f"}}{constant}{first}", *others, f"{last}}}"
+
+    def _formed(self, names: tuple[str, ...], units: tuple[str, ...]) -> tuple[str, str]:
+        """How a line begins, and the form of what follows."""
+        head, *others = self.pieces(names, units)
+        self._forms[names, units] = formed = head, "%s".join(["%d" + _plain(others[0]), *map(_plain, others[1:])])
         return formed
 
 

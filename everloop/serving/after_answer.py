@@ -22,6 +22,7 @@ from typing import NamedTuple
 from everloop.aws.plain_http import PlainAnswer, PlainConnection
 from everloop.exceptions import TerminalError
 from everloop.serving.capture import Line, Record, RecordFailure, RecordWriter
+from everloop.serving.exchange import whole
 
 PREFIX = "/2020-01-01/extension"
 IDENTIFIER = "Lambda-Extension-Identifier"
@@ -145,7 +146,7 @@ class AfterAnswer:
     def answered(self, request_id: str, epoch_ms: int) -> None:
         """The request's answer is made: its rows may be written."""
         kept, self._kept = self._kept, []
-        self._answered.put(Answered(request_id, epoch_ms, kept))
+        self._answered.put(whole(Answered, (request_id, epoch_ms, kept)))
 
     def finish(self, invocation: Invocation) -> None:
         """Write the rows of a request when it is answered. What remains at its deadline is lost to the caller."""

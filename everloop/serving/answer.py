@@ -88,14 +88,19 @@ class Answer(NamedTuple):
         return bool(self.lost or self.failed or self.refused or self.no_score or self.fell_back)
 
 
+USUAL_METRICS = (("Predictions", "Count"), ("PredictionLatency", "Milliseconds"))
+"""Names and units of what is counted of every request whose rows were answered: how many, and how long they took."""
+
+
 def answer_metrics(rows: Rows, latency_ms: float, lost: Sequence[RecordFailure]) -> list[MetricValue]:
     """What is counted of a request whose rows were answered; ``lost`` are those that the stream did not take.
 
     A metric is paid for in every hour in which it is sent, so what is mostly 0 is sent where it is not.
     """
+    (predictions, count), (latency, unit) = USUAL_METRICS
     metrics = [
-        whole(MetricValue, ("Predictions", len(rows.keys), "Count")),
-        whole(MetricValue, ("PredictionLatency", latency_ms, "Milliseconds")),
+        whole(MetricValue, (predictions, len(rows.keys), count)),
+        whole(MetricValue, (latency, latency_ms, unit)),
     ]
     if rows.unseen:
         metrics.append(MetricValue("UnseenCategories", sum(rows.unseen.values())))

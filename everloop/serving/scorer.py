@@ -119,6 +119,23 @@ class Scorer:
             raise self._unusable(scores, usable)
         return scores
 
+    def plain(self, num: np.ndarray, cat: np.ndarray) -> tuple[np.ndarray, list[float]] | None:
+        """:meth:`score` of arrays whose types and shapes are known to be right, also as a list; not of several classes.
+
+        None where a score can't be answered.
+        """
+        numbers, categories = self._columns
+        feed = {NUMBERS_INPUT: num, CATEGORIES_INPUT: cat}
+        if not (numbers and categories):
+            del feed[CATEGORIES_INPUT if numbers else NUMBERS_INPUT]
+        scores: np.ndarray = self._run_session(_OUTPUTS, feed, None)[0]
+        values: list[float] = scores.tolist()
+        low, high = self._range
+        for value in values:
+            if not low <= value <= high:
+                return None
+        return (scores, values) if len(values) == len(num) else None
+
     def _unusable(self, scores: np.ndarray, usable: np.ndarray) -> UnusableScoreError:
         rows = tuple(np.flatnonzero(~usable).tolist())
         wanted = "a probability" if self._is_probability else "a finite number"

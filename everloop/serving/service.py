@@ -36,7 +36,7 @@ from everloop.serving.scores import Scores
 from everloop.serving.unusable import score_rows
 
 if TYPE_CHECKING:
-    from everloop.serving.direct import Direct
+    from everloop.serving.direct import Direct, Step
     from everloop.serving.fallback import Fallback
 
 
@@ -71,6 +71,12 @@ class PredictionService:
         What answers where the model can't; None where nothing is declared.
     capturing : Capturing
         What of the rows the writer gets.
+
+    Attributes
+    ----------
+    step : callable or None
+        Answers most bodies of the native protocol at once, from when :meth:`settle` was called; see
+        :func:`everloop.serving.direct.step_of`.
     """
 
     def __init__(
@@ -93,20 +99,31 @@ class PredictionService:
         self._score = score_rows if fallback is None else fallback.scoring(score_rows)
         self._loaded: tuple[Artifact, ServedModel] | None = None
         self._settled = False
+        self.step: Step | None = None
         self._direct: Direct | None = None
 
-    def answer(self, path: str, request: HttpRequest, *, request_id: str, at: datetime, unseen: bool = False) -> Answer:
+    def answer(
+        self,
+        path: str,
+        request: HttpRequest,
+        *,
+        request_id: str,
+        at: datetime,
+        unseen: bool = False,
+        failed: Exception | None = None,
+    ) -> Answer:
         """Answer a request that arrived ``at``, by the protocol that ``path`` belongs to.
 
-        Of an ``unseen`` one, which no caller asked, nothing is captured.
+        Of an ``unseen`` one, which no caller asked, nothing is captured. ``failed`` is what :attr:`step` has raised
+        for it: the model is not asked again.
 
         ``path`` is below the address of the model's data plane (``predictions``), and takes the place of the request's.
 
         The rows are captured before the answer is returned. A stream that does not take them costs no caller
         the answer: they come back in ``lost``.
         """
-        started, failed = self._timer(), None
-        if self._direct is not None and path == NATIVE and not unseen:
+        started = self._timer()
+        if self._direct is not None and path == NATIVE and not unseen and failed is None:
             try:
                 answered = self._direct(request, request_id, at, started)
             except Exception as error:  # whatever it is, the steps below say what comes of it
@@ -184,13 +201,14 @@ class PredictionService:
         if self._loaded is not None and not self._settled:
             self._settled = True
             # Now: their package takes a while to import.
-            from everloop.serving.direct import direct
+            from everloop.serving.direct import direct, step_of
             from everloop.serving.typed_rows import TypedReader
 
             artifact, served = self._loaded
             served.parser.compile(TypedReader)
             if self._score is score_rows:  # no limit to its time
-                self._direct = direct(artifact, served, self._writer, self._timer, self._capturing)
+                self.step = step_of(artifact, served, self._writer, self._timer, self._capturing)
+                self._direct = None if self.step is None else direct(self.step)
 
     def _fall_back(self, fallback: Fallback, asked: _Asked, error: Exception, failure: Answer | None) -> Answer:
         """The fallback's answer to what the model failed on; where it has none either, the model's failure.

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache, lru_cache
+from json.encoder import encode_basestring_ascii as quoted
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Self
@@ -24,7 +25,7 @@ from everloop.instants import from_epoch_ms
 from everloop.log_lines import log_line
 from everloop.names import FAULTS, SERVER_ERRORS, UNSEEN, ModelNames
 from everloop.serving.after_answer import AfterAnswer, Deadline, Invocation, follow, registered
-from everloop.serving.answer import Answer
+from everloop.serving.answer import USUAL_METRICS, Answer, answer_metrics
 from everloop.serving.artifact import Artifact, files_below, load_artifact
 from everloop.serving.capture import CAPTURE_FALLBACK, CaptureWriter, RecordFailure, RecordWriter
 from everloop.serving.contract import CategoryField, NumberField
@@ -37,12 +38,15 @@ from everloop.serving.declared import (
     declared_features,
 )
 from everloop.serving.exceptions import NoChampionError, UnknownRouteError
-from everloop.serving.exchange import HttpRequest, whole
+from everloop.serving.exchange import JSON, HttpRequest, Reply, whole
+from everloop.serving.protocols import NATIVE
+from everloop.serving.request import MAX_BODY_BYTES
 from everloop.serving.response import HttpResponse, http_reply
 from everloop.serving.service import PredictionService
 from everloop.trace_context import traceparent_of
 
 if TYPE_CHECKING:
+    from everloop.serving.direct import Step
     from everloop.serving.fallback import Fallback
     from everloop.serving.passed_on import PassingOn
 
@@ -112,6 +116,7 @@ class Predictor:
         self._environment = environment
         self._s3 = s3_client
         self._lambda_version, self._epoch_ms, self._request_id, self._traceparent = "", 0, "", ""
+        self._native_route = f"POST {ModelNames(environment.model).path(NATIVE)}"
         stream = environment.predictions_stream
         writer: RecordWriter
         if deadline is None:
@@ -120,25 +125,61 @@ class Predictor:
             direct = CaptureWriter(firehose_client, stream, has_time=deadline.has_time)
             self._after = writer = AfterAnswer(direct, self._lost, deadline)
         own = PredictionService(environment.model, self._load, writer, time.perf_counter, declared, fallback, capturing)
+        self._own = own
         self._service: PredictionService | PassingOn = passing_on or own
-        self._settle = own.settle
 
     def finish(self, invocation: Invocation) -> None:
         """Write the rows of a request once it is answered, where they were not written before; then make ready."""
         if self._after is not None:
             self._after.finish(invocation)
-        self._settle()
+        self._own.settle()
 
     def handle(self, event: Mapping[str, Any], lambda_version: str, lambda_request_id: str = "") -> HttpResponse:
         """Answer an HTTP API event; log and count what happened."""
         self._lambda_version, self._epoch_ms, self._request_id, self._traceparent = lambda_version, 0, "", ""
         try:
-            return self._answer(event, lambda_version)
+            step = self._own.step
+            response = None if step is None else self._in_one_step(event, lambda_version, step)
+            return self._answer(event, lambda_version) if response is None else response
         finally:
             if self._after is not None:
                 self._after.answered(lambda_request_id, self._epoch_ms)
 
-    def _answer(self, event: Mapping[str, Any], lambda_version: str) -> HttpResponse:
+    def _in_one_step(self, event: Mapping[str, Any], lambda_version: str, step: Step) -> HttpResponse | None:
+        """The answer to a plain request of the native protocol: most are such. None, with nothing done, to all else."""
+        headers, body, route = event.get("headers"), event.get("body"), event.get("routeKey")
+        if not body or not headers or route != self._native_route or event.get("isBase64Encoded") or UNSEEN in event:
+            return None
+        if headers.get("content-type") != JSON or "content-encoding" in headers or "traceparent" in headers:
+            return None
+        started, data, context = time.perf_counter(), body.encode("utf-8", "surrogatepass"), event["requestContext"]
+        if len(data) > MAX_BODY_BYTES:
+            return None
+        epoch_ms = self._epoch_ms = int(context["timeEpoch"])
+        request_id = self._request_id = context["requestId"]
+        try:
+            found = step(data, request_id, from_epoch_ms(epoch_ms), started)
+        except Exception as error:  # whatever it is, the steps say what comes of it
+            return self._answer(event, lambda_version, error)
+        if found is None:
+            return None
+        answered, rows, latency_ms, lost = found
+        if lost or rows.unseen:
+            metrics = answer_metrics(rows, latency_ms, lost)
+            return self._told(Answer(200, Reply(answered), metrics, lost), lambda_version)
+        # A line of EmfLines, without a call for each of its parts.
+        a, b, c, d, e, f, end = _usual_line(self._environment.model, lambda_version)
+        trace = quoted(os.environ.get("_X_AMZN_TRACE_ID", ""))
+        line = f"{a}{epoch_ms}{b}{quoted(request_id)}{c}{trace}{d}0{e}{len(rows.keys)}{f}{latency_ms}{end}\n"
+        sys.stdout.write(line)
+        return {
+            "statusCode": 200,
+            "headers": {"content-type": JSON},
+            "body": answered.decode(),
+            "isBase64Encoded": False,
+        }
+
+    def _answer(self, event: Mapping[str, Any], lambda_version: str, failed: Exception | None = None) -> HttpResponse:
         context, unseen = event["requestContext"], event.get(UNSEEN) is True
         epoch_ms = self._epoch_ms = int(context["timeEpoch"])
         request_id = self._request_id = context["requestId"]
@@ -149,14 +190,22 @@ class Predictor:
         try:
             method, in_base64 = context["http"]["method"], bool(event.get("isBase64Encoded"))
             request = whole(HttpRequest, (method, "", headers, event.get("body"), in_base64))
-            answer = self._service.answer(self._path(event), request, request_id=request_id, at=at, unseen=unseen)
+            path = self._path(event)
+            if failed is None:
+                answer = self._service.answer(path, request, request_id=request_id, at=at, unseen=unseen)
+            else:
+                answer = self._own.answer(path, request, request_id=request_id, at=at, failed=failed)
         except Exception:
             # Counted, then raised: the caller gets API Gateway's 500, and the function's own error count rises.
             if not unseen:
                 self._count([MODELS_FAILURE], epoch_ms, lambda_version)
             raise
+        return self._told(answer, lambda_version, unseen=unseen)
+
+    def _told(self, answer: Answer, lambda_version: str, *, unseen: bool = False) -> HttpResponse:
+        """The response, once what there is to say of the request under way is logged and counted."""
         if faulty := answer.is_faulty:
-            self._log(answer, request_id, at)
+            self._log(answer, self._request_id, from_epoch_ms(self._epoch_ms))
         status, reply, metrics = answer[:3]
         if unseen:
             return http_reply(status, reply)
@@ -165,7 +214,7 @@ class Predictor:
         counted = [MODELS_FAILURE if failed else NO_FAILURE, *metrics]
         if faulty:
             counted.append(FAULT)
-        self._count(counted, epoch_ms, answer.variant or lambda_version, answer.cause)
+        self._count(counted, self._epoch_ms, answer.variant or lambda_version, answer.cause)
         return http_reply(status, reply)
 
     def _path(self, event: Mapping[str, Any]) -> str:
@@ -247,6 +296,13 @@ def _lines(model: str, lambda_version: str, cause: str | None, traced: bool) -> 
         dimension_sets=DIMENSION_SETS,
         apart=() if cause is None else (((MetricValue("ClientErrors", 1),), BY_CAUSE),),
     )
+
+
+@lru_cache(maxsize=64)
+def _usual_line(model: str, lambda_version: str) -> tuple[str, ...]:
+    """What stands around the values in the line of a request of which nothing else is told."""
+    names, units = zip((NO_FAILURE.name, NO_FAILURE.unit), *USUAL_METRICS, strict=True)
+    return _lines(model, lambda_version, None, False).pieces(names, units)
 
 
 @lru_cache(maxsize=64)
