@@ -1,6 +1,6 @@
 """What recalibration costs a request: the prediction function with a calibration beside the same without one.
 
-``python benchmarks/calibrated_requests.py``. Both answer the same bodies in one process, in turns of a few requests,
+``python -m benchmarks.calibrated_requests``. Both answer the same bodies in one process, in turns of a few requests,
 in changing order. Counted is the process's CPU time, since others may use the machine: of the function's handler with
 the real scorer, from the event to the answer's text. The stream takes what it is given at once, so what boto3 costs is
 not in it. Beside it stand the calibration alone (``apply``), of as many lines as the learner mixes at most, and the two

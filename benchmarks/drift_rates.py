@@ -1,6 +1,6 @@
 """How often drift alarms in a world that has not changed, and how often in one that has: by simulation.
 
-``python benchmarks/drift_rates.py`` prints a table. The features are numbers and categories of which many are rare, and
+``python -m benchmarks.drift_rates`` prints a table. The features are numbers and categories of which many are rare, and
 the score of a rare class; days may differ from each other. The effect that counts as drift is declared as zero, so the
 rates are those of the tests alone.
 

@@ -1,6 +1,6 @@
 """`everloop serve` beside its own server's empty route, bare FastAPI, MLServer, BentoML and MLflow: one row a request.
 
-``python benchmarks/serving.py --environments FOLDER``, where FOLDER has a virtual environment for each peer
+``python -m benchmarks.serving --environments FOLDER``, where FOLDER has a virtual environment for each peer
 (``fastapi``, ``mlserver``, ``bentoml``, ``mlflow``: the versions of benchmarks/serving_peers/requirements.txt, and
 onnxruntime of requirements-dev.txt; ``fastapi`` with uvicorn, httptools and uvloop). What has none is left out, and
 said.
