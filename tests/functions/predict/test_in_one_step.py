@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from itertools import count
 from typing import Any
 
@@ -109,48 +110,49 @@ def test_plain_requests_are_answered_so(
     assert function.told(asked)[0]["statusCode"] == 200
 
 
-def test_rows_that_the_stream_does_not_take_are_logged_and_counted(capsys: pytest.CaptureFixture[str]) -> None:
+def told_alike(capsys: pytest.CaptureFixture[str], spoil: Callable[[Function], None]) -> Any:
+    """What comes of one row, which is the same both ways, of functions that are spoiled."""
     found = []
     for ready in (True, False):
         function = Function(capsys, ready=ready)
-        function.stream.down = True
+        spoil(function)
         found.append(function.told(PLAIN["one row"]))
     assert found[0] == found[1]
-    assert [line.get("message", "counted") for line in found[0][1]] == ["capture_fallback", "counted"]
+    return found[0]
+
+
+def test_rows_that_the_stream_does_not_take_are_logged_and_counted(capsys: pytest.CaptureFixture[str]) -> None:
+    _, lines, _ = told_alike(capsys, lambda function: setattr(function.stream, "down", True))
+    assert [line.get("message", "counted") for line in lines] == ["capture_fallback", "counted"]
 
 
 def test_a_failure_counts_once_though_the_next_attempt_would_succeed(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = []
-    for ready in (True, False):
-        function = Function(capsys, ready=ready)
+    def spoil(function: Function) -> None:
         scorer, attempts = function.loaded().scorer, count()
         works = scorer._run_session
 
-        def fails_once(*given: Any, works: Any = works, attempts: Any = attempts) -> Any:
+        def fails_once(*given: Any) -> Any:
             if next(attempts) == 0:
                 raise RuntimeError("the runtime failed")
             return works(*given)
 
         monkeypatch.setattr(scorer, "_run_session", fails_once)
-        found.append(function.told(PLAIN["one row"]))
-    assert found[0] == found[1]
-    answer, lines, records = found[0]
+
+    answer, lines, records = told_alike(capsys, spoil)
     assert (answer, [line["ServerErrors"] for line in lines], records) == ("the runtime failed", [1], [])
 
 
 def test_a_score_that_is_none_is_told_as_by_the_steps(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = []
-    for ready in (True, False):
-        function = Function(capsys, ready=ready)
+    def spoil(function: Function) -> None:
         scorer = function.loaded().scorer
         monkeypatch.setattr(scorer, "_run_session", lambda _, feed, __: [np.full(len(feed["num"]), np.nan)])
-        found.append(function.told(PLAIN["one row"]))
-    assert found[0] == found[1]
-    assert found[0][0]["statusCode"] == 500
+
+    answer, _, _ = told_alike(capsys, spoil)
+    assert answer["statusCode"] == 500
 
 
 def test_lines_are_of_the_version_that_lambda_names(capsys: pytest.CaptureFixture[str]) -> None:
