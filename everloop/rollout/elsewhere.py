@@ -16,6 +16,7 @@ from botocore.exceptions import ClientError
 from everloop.names import FUNCTIONS, PROBE_FUNCTION, ModelNames
 from everloop.rollout.differences import Difference
 from everloop.rollout.endpoint_answers import is_not_there
+from everloop.rollout.observed import AccountReader
 
 MOST_FUNCTIONS = 1_000
 MOST_ENDPOINTS = 50
@@ -73,22 +74,11 @@ def endpoint_elsewhere(endpoint: str, place: str) -> Difference:
     )
 
 
-class Elsewhere:
-    """Reads, and changes nothing.
-
-    Parameters
-    ----------
-    client : callable
-        Makes a boto3 client by its service's name.
-    model : str
-    bucket : str
-        Where registered files stand.
-    """
+class Elsewhere(AccountReader):
+    """Looks at what nobody but a person made."""
 
     def __init__(self, client: Callable[..., Any], model: str, bucket: str) -> None:
-        self._client = client
-        self._names = ModelNames(model)
-        self._bucket = bucket
+        super().__init__(client, model, bucket)
         self._own = {self._names.function(name) for name in (*FUNCTIONS, PROBE_FUNCTION)}
 
     def look(self) -> Found:

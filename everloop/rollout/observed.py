@@ -19,8 +19,8 @@ _NOT_THERE = frozenset({"NoSuchKey", "404", "AccessDenied"})
 (https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html)."""
 
 
-class Observer:
-    """Reads, and changes nothing.
+class AccountReader:
+    """Reads what an account has of a model, and changes nothing.
 
     Parameters
     ----------
@@ -35,6 +35,10 @@ class Observer:
         self._client = client
         self._names = ModelNames(model)
         self._bucket = bucket
+
+
+class Observer(AccountReader):
+    """Looks at what rollouts and deployments made."""
 
     @property
     def endpoint(self) -> str:
