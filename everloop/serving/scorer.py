@@ -106,14 +106,8 @@ class Scorer:
             When an array has another type or shape.
         """
         scores = self._run(num, cat)
-        if not self._classes:
-            # For the few rows of a request Python compares faster than numpy, which has a price for each call.
-            low, high = self._range
-            for score in scores.tolist():
-                if not low <= score <= high:
-                    break
-            else:
-                return scores
+        if not self._classes and self._in_range(scores.tolist()):
+            return scores
         usable = self._usable(scores)
         if not usable.all():
             raise self._unusable(scores, usable)
@@ -124,17 +118,9 @@ class Scorer:
 
         None where a score can't be answered.
         """
-        numbers, categories = self._columns
-        feed = {NUMBERS_INPUT: num, CATEGORIES_INPUT: cat}
-        if not (numbers and categories):
-            del feed[CATEGORIES_INPUT if numbers else NUMBERS_INPUT]
-        scores: np.ndarray = self._run_session(_OUTPUTS, feed, None)[0]
+        scores = self._asked(num, cat)
         values: list[float] = scores.tolist()
-        low, high = self._range
-        for value in values:
-            if not low <= value <= high:
-                return None
-        return (scores, values) if len(values) == len(num) else None
+        return (scores, values) if len(values) == len(num) and self._in_range(values) else None
 
     def _unusable(self, scores: np.ndarray, usable: np.ndarray) -> UnusableScoreError:
         rows = tuple(np.flatnonzero(~usable).tolist())
@@ -157,13 +143,27 @@ class Scorer:
             raise ScorerError(f"the numbers are {num.dtype}, not float64")
         if cat.dtype is not _OBJECT and cat.dtype != _OBJECT:
             raise ScorerError(f"the categories are {cat.dtype}, not objects with strings")
+        scores = self._asked(num, cat)
+        if scores.shape != ((rows, self._classes) if self._classes else (rows,)):
+            raise ScorerError(f"the model gave shape {scores.shape} for {rows} rows")
+        return scores
+
+    def _asked(self, num: np.ndarray, cat: np.ndarray) -> np.ndarray:
+        """What the session says of two arrays as it takes them."""
+        numbers, categories = self._columns
         feed = {NUMBERS_INPUT: num} if numbers else {}
         if categories:
             feed[CATEGORIES_INPUT] = cat
         scores: np.ndarray = self._run_session(_OUTPUTS, feed, None)[0]
-        if scores.shape != ((rows, self._classes) if self._classes else (rows,)):
-            raise ScorerError(f"the model gave shape {scores.shape} for {rows} rows")
         return scores
+
+    def _in_range(self, values: list[float]) -> bool:
+        """Whether each can be answered; for the few rows of a request Python compares faster than numpy."""
+        low, high = self._range
+        for value in values:  # noqa: SIM110  # a generator takes longer than all the comparisons
+            if not low <= value <= high:
+                return False
+        return True
 
     def _misshapen(self, num: np.ndarray, cat: np.ndarray) -> ScorerError:
         for array, width, kind in zip((num, cat), self._columns, ("numbers", "categories"), strict=True):
