@@ -37,17 +37,21 @@ def natural_variation(daily: Sequence[BinCounts], longest: int, *, days_each: in
         return ()
     floor = smallest_share(units * days_each)
     cumulative: list[Cells] = list(accumulate(cells, _added, initial=(0,) * len(cells[0])))
-    found: list[Natural] = []
-    freedom = 1.0
-    for span in range(1, longest // days_each + 1):
-        if units / span < FEWEST_SPANS:
-            break
-        parts = [tuple(map(sub, end, begin)) for begin, end in zip(cumulative, cumulative[span:], strict=False)]
-        distances = [_from_the_rest(part, cumulative[-1], floor) for part in parts]
-        if not found:
-            freedom = max(1.0, min(_directions(cells, floor), _freedom_by_moments(distances)))
-        found.append(Natural(span * days_each, math.fsum(distances) / len(distances), freedom, units / span))
-    return tuple(found)
+    spans = range(1, min(longest // days_each, units // FEWEST_SPANS) + 1)
+    distances = [_distances(cumulative, span, floor) for span in spans]
+    if not distances:
+        return ()
+    freedom = max(1.0, min(_directions(cells, floor), _freedom_by_moments(distances[0])))
+    return tuple(
+        Natural(span * days_each, math.fsum(apart) / len(apart), freedom, units / span)
+        for span, apart in zip(spans, distances, strict=True)
+    )
+
+
+def _distances(cumulative: Sequence[Cells], span: int, floor: float) -> list[float]:
+    """How far each span of so many units is from all the others; of ``cumulative`` the last are all of them."""
+    parts = [tuple(map(sub, end, begin)) for begin, end in zip(cumulative, cumulative[span:], strict=False)]
+    return [_from_the_rest(part, cumulative[-1], floor) for part in parts]
 
 
 def _from_the_rest(part: Cells, whole: Cells, floor: float) -> float:
