@@ -10,10 +10,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import localcloud  # noqa: F401
 from support.case_names import pytest_make_parametrize_id
 from support.compiled_together import pytest_sessionstart
-from support.environment import environment_as_before
 from support.garbage import pytest_collection_finish, pytest_configure, pytest_sessionfinish
 from support.properties import load_profile
 from support.service_descriptions import pytest_runtestloop
+from tests.helpers.environment import environment_as_before
 from tests.helpers.longest_first import pytest_collection_modifyitems
 
 __all__ = [

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from support.environment import variables_kept
+from tests.helpers.environment import variables_kept
 
 
 def test_what_is_set_altered_or_removed_is_as_before(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,13 +16,15 @@ OF_PYTEST = "PYTEST_CURRENT_TEST"
 def variables_kept() -> Iterator[None]:
     """What is set, altered or removed within is as before afterwards."""
     before = dict(os.environ)
-    yield
-    after = dict(os.environ)
-    for name in (before.keys() | after.keys()) - {OF_PYTEST}:
-        if name not in before:
-            del os.environ[name]
-        elif after.get(name) != before[name]:
-            os.environ[name] = before[name]
+    try:
+        yield
+    finally:
+        after = dict(os.environ)
+        for name in (before.keys() | after.keys()) - {OF_PYTEST}:
+            if name not in before:
+                del os.environ[name]
+            elif after.get(name) != before[name]:
+                os.environ[name] = before[name]
 
 
 @pytest.fixture(autouse=True)

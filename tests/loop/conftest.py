@@ -7,7 +7,6 @@ tests of that worker have accounts of their own.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -41,12 +40,8 @@ def assembly(models_directory: Path, tmp_path_factory: pytest.TempPathFactory) -
 @pytest.fixture(scope="package")
 def loop(models_directory: Path, assembly: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loop]:
     """The cloud, after the flights of two weeks went through it with one retraining on the way."""
-    folder, environment = tmp_path_factory.mktemp("loop"), dict(os.environ)
+    folder = tmp_path_factory.mktemp("loop")
     declaration = find_declaration(FLIGHTS, models_directory)
     data = load(write_flights(folder / "flights.parquet", until=STREAM_ENDS), declaration, HISTORY_ENDS)
-    try:
-        with standing_cloud(folder, declaration, data, assembly) as loop:
-            yield loop
-    finally:
-        os.environ.clear()
-        os.environ.update(environment)
+    with standing_cloud(folder, declaration, data, assembly) as loop:
+        yield loop

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -56,15 +55,11 @@ def replay(data: Path, until_history: str, models: Path, out: Path, *options: st
 
 def replayed(data: Path, until_history: str, models: Path, out: Path) -> Replayed:
     """The same without the command, where it ends well. The CDK is started once a process, and not by each replay."""
-    declaration, environment = find_declaration(BAKERY, models), dict(os.environ)
+    declaration = find_declaration(BAKERY, models)
     rows = load(data, declaration, datetime.fromisoformat(until_history).replace(tzinfo=UTC))
     assembly = synthesize_models(models, out.parent)
-    try:
-        with standing_cloud(out.parent, declaration, rows, assembly) as loop:
-            assert loop.evidence == out
-    finally:
-        os.environ.clear()
-        os.environ.update(environment)
+    with standing_cloud(out.parent, declaration, rows, assembly) as loop:
+        assert loop.evidence == out
     return Replayed(0, "", "", out)
 
 

@@ -22,6 +22,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 
 from everloop.cli.account import Account, DeployedModel
+from everloop.cli.operations.jobs_here import SETTINGS
 from everloop.cli.operations.local_cloud import LocalCloud, bring_up, free_port
 from everloop.cli.replay.run import ReplayResult, run_replay
 from everloop.cli.replay.stream import ReplayData, to_instances
@@ -29,9 +30,31 @@ from everloop.model_file import ModelDeclaration
 from everloop.names import METRIC_NAMESPACE
 from everloop.registry.records import Run
 from everloop.registry.store import RegistryStore
+from tests.helpers.environment import variables_kept
 from tests.helpers.present import present
 
 ACTIVE = "RUNNING"
+
+
+@contextmanager
+def deployed_cloud(
+    folder: Path, starts_at: datetime, synthesize: Callable[[Callable[[str], None]], Path], settings: Path = SETTINGS
+) -> Iterator[LocalCloud]:
+    """A cloud with what is synthesized deployed, at which this process points meanwhile; its state is in ``folder``."""
+    with variables_kept():
+        cloud = bring_up(
+            port=free_port(),
+            state_directory=folder / "state",
+            say=print,
+            start_at=starts_at,
+            stop_with_parent=True,
+            synthesize=synthesize,
+            settings=settings,
+        )
+        try:
+            yield cloud
+        finally:
+            cloud.running.stop()
 
 
 @contextmanager
@@ -39,19 +62,9 @@ def standing_cloud(
     folder: Path, declaration: ModelDeclaration, data: ReplayData, assembly: Path, *, quiet: bool = False
 ) -> Iterator[Loop]:
     """A cloud after the replay of ``data``; its state, and what the replay wrote, are below ``folder``."""
-    cloud = bring_up(
-        port=free_port(),
-        state_directory=folder / "state",
-        say=print,
-        start_at=data.starts_at,
-        stop_with_parent=True,
-        synthesize=lambda _: assembly,
-    )
-    try:
+    with deployed_cloud(folder, data.starts_at, lambda _: assembly) as cloud:
         result = run_replay(cloud, declaration, data, folder / "out", quiet=quiet, started=time.monotonic())
         yield Loop(cloud, declaration, data, result)
-    finally:
-        cloud.running.stop()
 
 
 @dataclass

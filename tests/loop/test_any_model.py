@@ -7,7 +7,6 @@ The lake has a sample of what was asked, without the weather.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -46,7 +45,7 @@ SHOPS = ("market", "station", "harbour")
 @pytest.fixture(scope="module")
 def bakery(models_directory: Path, assembly: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loop]:
     """After a replay of four days."""
-    folder, environment = tmp_path_factory.mktemp("bakery"), dict(os.environ)
+    folder = tmp_path_factory.mktemp("bakery")
     sales = pd.read_csv(write_sales(folder / "sales.csv", begin="2024-05-02", days=DAYS))
     risen = pd.to_datetime(sales["sold_at"]) >= pd.Timestamp(HISTORY_ENDS)
     sales.loc[risen, "loaves"] += MORE
@@ -55,12 +54,8 @@ def bakery(models_directory: Path, assembly: Path, tmp_path_factory: pytest.Temp
     declaration = find_declaration(BAKERY, models_directory)
     data = load(folder / "sales.csv", declaration, HISTORY_ENDS)
     alone = with_one_model(assembly, BAKERY, folder / "assembly")
-    try:
-        with standing_cloud(folder, declaration, data, alone) as loop:
-            yield loop
-    finally:
-        os.environ.clear()
-        os.environ.update(environment)
+    with standing_cloud(folder, declaration, data, alone) as loop:
+        yield loop
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,6 @@ targets; who asks the one on Lambda has a token. Versions are registered as they
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import RSAKey
 
-from everloop.cli.operations.local_cloud import LocalCloud, bring_up, free_port, settings_with
+from everloop.cli.operations.local_cloud import LocalCloud, settings_with
 from everloop.instants import instant_text
 from everloop.registry import RegistryStore
 from everloop.serving.contract import NumberField
@@ -33,7 +32,7 @@ from tests.helpers.registry_scenes import close_run
 from tests.helpers.spoiled_models import slowed
 from tests.helpers.synthesis import synthesize_models, write_model
 from tests.loop.callers import Seen, calling
-from tests.loop.standing_cloud import Loop
+from tests.loop.standing_cloud import Loop, deployed_cloud
 from tests.loop.test_endpoint import BEGIN, DELIVERED_MINUTES, Cloud, complete, start, wait_for
 
 pytestmark = [pytest.mark.xdist_group("loop of bad versions"), pytest.mark.slow]
@@ -169,26 +168,14 @@ GOOD, BETTER = Bad("", small_model()), Bad("", small_model(bias=0.05))
 
 @pytest.fixture(scope="module")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
-    folder, before = tmp_path_factory.mktemp("bad"), dict(os.environ)
+    folder = tmp_path_factory.mktemp("bad")
     for model in TARGETS:
         write_model(folder / "models", _document(model))
     keys = folder / "keys.json"
     keys.write_text(json.dumps({"keys": [_issuers_key().as_dict(private=False)]}))
-    brought = bring_up(
-        port=free_port(),
-        state_directory=folder / "state",
-        say=print,
-        start_at=BEGIN,
-        stop_with_parent=True,
-        synthesize=lambda _: synthesize_models(folder / "models", folder),
-        settings=settings_with({ISSUER: keys}),
-    )
-    try:
+    settings = settings_with({ISSUER: keys})
+    with deployed_cloud(folder, BEGIN, lambda _: synthesize_models(folder / "models", folder), settings) as brought:
         yield brought
-    finally:
-        brought.running.stop()
-        os.environ.clear()
-        os.environ.update(before)
 
 
 @pytest.mark.parametrize("model", TARGETS)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -16,13 +15,14 @@ import pytest
 from everloop.cli.exceptions import CommandError
 from everloop.cli.operations.declarations import find_declaration
 from everloop.cli.operations.endpoints import endpoint_of
-from everloop.cli.operations.local_cloud import bring_up, deploy, free_port
+from everloop.cli.operations.local_cloud import deploy
 from everloop.monitoring.reference import SCORE
 from localcloud.cloudformation.state import StateDirectory
 from tests.helpers import change_commands as typed
 from tests.helpers.declarations import with_endpoint
 from tests.helpers.present import present
 from tests.loop.changing import Changing, Project, document, history
+from tests.loop.standing_cloud import deployed_cloud
 
 pytestmark = pytest.mark.xdist_group("loop that changes")
 
@@ -41,19 +41,11 @@ RENAMED = {**NEW, "distance": None}
 
 @pytest.fixture(scope="module")
 def loop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Changing]:
-    environment, folder = dict(os.environ), tmp_path_factory.mktemp("changing")
+    folder = tmp_path_factory.mktemp("changing")
     project = Project(folder)
     project.declare(document())
     assembly = project.synthesized()
-    cloud = bring_up(
-        port=free_port(),
-        state_directory=folder / "state",
-        say=print,
-        start_at=STARTS,
-        stop_with_parent=True,
-        synthesize=lambda _: assembly,
-    )
-    try:
+    with deployed_cloud(folder, STARTS, lambda _: assembly) as cloud:
         declaration = find_declaration("late_train", project.models)
         loop = Changing(cloud, declaration, None, None, project=project)  # type: ignore[arg-type]  # nothing was replayed here
         rows = history()
@@ -63,10 +55,6 @@ def loop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Changing]:
         run = loop.served_to_the_end(loop.started(typed.TRAIN))
         assert run.status == "succeeded", run
         yield loop
-    finally:
-        cloud.running.stop()
-        os.environ.clear()
-        os.environ.update(environment)
 
 
 def test_features_are_declared_and_callers_of_before_and_after_are_answered(loop: Changing) -> None:

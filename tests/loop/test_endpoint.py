@@ -6,7 +6,6 @@ Versions are registered as they stand, without a training: what is proved here i
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import time
@@ -24,7 +23,7 @@ from click.testing import CliRunner
 
 from everloop.cli.main import everloop
 from everloop.cli.operations.endpoints import delete_endpoint
-from everloop.cli.operations.local_cloud import LocalCloud, bring_up, free_port
+from everloop.cli.operations.local_cloud import LocalCloud
 from everloop.cli.operations.manifests import commit_new
 from everloop.instants import instant_text
 from everloop.registry import RegistryStore, verify_audit
@@ -37,7 +36,7 @@ from tests.helpers.server import Server
 from tests.helpers.synthesis import synthesize_models, write_model
 from tests.helpers.watched_lake import draw, reference_of
 from tests.loop.callers import Seen, calling
-from tests.loop.standing_cloud import Loop
+from tests.loop.standing_cloud import Loop, deployed_cloud
 
 pytestmark = [pytest.mark.xdist_group("loop on an endpoint"), pytest.mark.slow]
 
@@ -175,22 +174,9 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
 @contextmanager
 def deployed(folder: Path) -> Iterator[Cloud]:
     """A local cloud with the model in it, whose state is below ``folder``; nothing serves yet."""
-    before = dict(os.environ)
     write_model(folder / "models", _document())
-    brought = bring_up(
-        port=free_port(),
-        state_directory=folder / "state",
-        say=print,
-        start_at=BEGIN,
-        stop_with_parent=True,
-        synthesize=lambda _: synthesize_models(folder / "models", folder),
-    )
-    try:
+    with deployed_cloud(folder, BEGIN, lambda _: synthesize_models(folder / "models", folder)) as brought:
         yield Cloud(brought, folder / "models")
-    finally:
-        brought.running.stop()
-        os.environ.clear()
-        os.environ.update(before)
 
 
 def try_broken(cloud: Cloud, run_id: str) -> tuple[dict[str, Any], bool]:

@@ -6,7 +6,6 @@ What such an account lacks is told before the deployment, and by the run that me
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ import pytest
 from everloop.cli.account import Account
 from everloop.registry import verify_audit
 from everloop.registry.store import RegistryStore
+from tests.helpers.environment import variables_kept
 from tests.loop.changing import PLAIN, document, history
 from tests.loop.walking import DEPLOY, SET_UP, Walk, make_project, page
 
@@ -47,15 +47,14 @@ def declared(model: str) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def walk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Walk]:
-    before, folder = dict(os.environ), tmp_path_factory.mktemp("project")
+    folder = tmp_path_factory.mktemp("project")
     make_project(folder, declared(MODEL), declared("late_train"))
-    begun = Walk.begin(folder, tmp_path_factory.mktemp("state") / "local")
-    try:
-        yield begun
-    finally:
-        begun.cloud.stop()
-        os.environ.clear()
-        os.environ.update(before)
+    with variables_kept():
+        begun = Walk.begin(folder, tmp_path_factory.mktemp("state") / "local")
+        try:
+            yield begun
+        finally:
+            begun.cloud.stop()
 
 
 def missing(walk: Walk) -> list[dict[str, str]]:
