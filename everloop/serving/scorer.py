@@ -77,6 +77,8 @@ class Scorer:
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
+        # One row's tensors are small: the system's allocator hands them out faster than a store of the session's own.
+        options.enable_cpu_mem_arena = False
         try:
             session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime's errors share no public base class
