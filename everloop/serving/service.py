@@ -36,7 +36,7 @@ from everloop.serving.scores import Scores
 from everloop.serving.unusable import score_rows
 
 if TYPE_CHECKING:
-    from everloop.serving.direct import Direct, Step
+    from everloop.serving.direct import Direct, Step, Together
     from everloop.serving.fallback import Fallback
 
 
@@ -76,7 +76,9 @@ class PredictionService:
     ----------
     step : callable or None
         Answers most bodies of the native protocol at once, from when :meth:`settle` was called; see
-        :func:`everloop.serving.direct.step_of`.
+        :func:`everloop.serving.direct.steps_of`.
+    together : callable or None
+        The same for several of them.
     """
 
     def __init__(
@@ -100,6 +102,7 @@ class PredictionService:
         self._loaded: tuple[Artifact, ServedModel] | None = None
         self._settled = False
         self.step: Step | None = None
+        self.together: Together | None = None
         self._direct: Direct | None = None
 
     def answer(
@@ -201,14 +204,16 @@ class PredictionService:
         if self._loaded is not None and not self._settled:
             self._settled = True
             # Now: their package takes a while to import.
-            from everloop.serving.direct import direct, step_of
+            from everloop.serving.direct import direct, steps_of
             from everloop.serving.typed_rows import TypedReader
 
             artifact, served = self._loaded
             served.parser.compile(TypedReader)
             if self._score is score_rows:  # no limit to its time
-                self.step = step_of(artifact, served, self._writer, self._timer, self._capturing)
-                self._direct = None if self.step is None else direct(self.step)
+                steps = steps_of(artifact, served, self._writer, self._timer, self._capturing)
+                if steps is not None:
+                    self.step, self.together = steps
+                    self._direct = direct(self.step)
 
     def _fall_back(self, fallback: Fallback, asked: _Asked, error: Exception, failure: Answer | None) -> Answer:
         """The fallback's answer to what the model failed on; where it has none either, the model's failure.

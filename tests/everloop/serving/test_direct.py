@@ -20,6 +20,7 @@ from everloop.serving.artifact import Artifact, verified_artifact
 from everloop.serving.capture import Line, Record, RecordFailure, encode_record
 from everloop.serving.contract import ServingContract
 from everloop.serving.declared import WHOLE, Capturing
+from everloop.serving.direct import Asked
 from everloop.serving.exchange import HttpRequest
 from everloop.serving.service import PredictionService
 from tests.helpers.artifacts import MODEL, PREFIX, StoredArtifact, row, small_contract, small_model
@@ -104,6 +105,46 @@ def test_the_answer_the_metrics_and_the_captured_rows_are_those_of_the_steps(
             found.append((told(answer), [{**line, "latency_ms": 0} for line in kept.lines]))
     assert found[0][0][0] == 200
     assert found[1:] == found[:1] * 3
+
+
+@pytest.mark.parametrize(
+    "of",
+    [BINARY, REGRESSION, replace(BINARY, calibration=CALIBRATION)],
+    ids=["binary", "regression", "calibrated"],
+)
+@pytest.mark.parametrize("share", [1.0, 0.5])
+def test_several_requests_together_are_answered_as_each_is_alone(of: Artifact, share: float) -> None:
+    bodies = [json.dumps({"instances": rows}).encode() for rows in ([ROWS[0]], ROWS, [ROWS[2]], [row("t9", wind="x")])]
+    kept, alone = Kept(refused="t3"), Kept(refused="t3")
+    capturing = Capturing(frozenset({"wind"}), share)
+    together = served(of, capturing, kept, ready=True).together
+    step = served(of, capturing, alone, ready=True).step
+    assert together is not None
+    assert step is not None
+    asked = [Asked(body, f"r{place}", AT, 0.0) for place, body in enumerate(bodies)]
+    found, expected = together(asked), [step(*one) for one in asked]
+    assert (
+        [answered is None for answered in found] == [answered is None for answered in expected] == [*[False] * 3, True]
+    )
+    for answered, wanted in zip(found[:3], expected[:3], strict=True):
+        assert answered is not None
+        assert wanted is not None
+        assert json.loads(answered.body) == json.loads(wanted.body)
+        assert (answered.rows.keys, answered.rows.unseen) == (wanted.rows.keys, wanted.rows.unseen)
+        assert answered.lost == wanted.lost
+    lines, wanted_lines = ([{**line, "latency_ms": 0} for line in by.lines] for by in (kept, alone))
+    assert lines == wanted_lines
+    assert together([asked[3]]) == [None]
+
+
+def test_of_several_one_unusable_score_leaves_all_to_the_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    service = served(BINARY, WHOLE, kept := Kept(), ready=True)
+    kept.lines.clear()
+    monkeypatch.setattr(BINARY.scorer, "_run_session", lambda _, feed, __: [np.array([0.5, np.nan])])
+    assert service.together is not None
+    body = json.dumps({"instances": [row("t1")]}).encode()
+    assert service.together([Asked(body, "a", AT, 0.0), Asked(body, "b", AT, 0.0)]) == [None, None]
+    assert kept.lines == [], "nothing has been done"
 
 
 @pytest.mark.parametrize(
