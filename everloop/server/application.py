@@ -3,27 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
-import time
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from datetime import datetime
 from typing import Any
 
 from everloop.exceptions import TerminalError
 from everloop.server.addresses import data_plane_path
+from everloop.server.answering import Answering, Places, header_pairs
 from everloop.server.metrics import ServerMetrics
-from everloop.serving.answer import Answer
+from everloop.server.plain_requests import PlainRequests
 from everloop.serving.exchange import HttpRequest, Reply
 from everloop.serving.passed_on import encode_answer
 from everloop.serving.passed_request import PASSED_ON, decode_request
-from everloop.serving.protocols import PROTOCOLS, protocol_at
 from everloop.serving.request import MAX_BODY_BYTES
-from everloop.serving.response import RETRY_AFTER, RETRY_AFTER_SECONDS, STATUS_OF_CODE
 from everloop.serving.service import PredictionService
-from everloop.trace_context import traceparent_of
-
-logger = logging.getLogger(__name__)
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -51,6 +45,11 @@ class Application:
         The time at which a request arrives.
     queue : int
         Most requests that wait or are being answered.
+
+    Attributes
+    ----------
+    plain : PlainRequests
+        Answers most requests, which the server need not hand on to the application.
     """
 
     def __init__(
@@ -62,15 +61,15 @@ class Application:
         clock: Callable[[], datetime],
         queue: int,
     ) -> None:
-        self._service = service
+        self._answering = Answering(service, metrics)
         self._model = model
         self._metrics = metrics
         self._clock = clock
-        self._queue = queue
-        self._waiting = 0
+        self._places = Places(queue)
         self._turn = asyncio.Lock()
         self._ids = _request_ids()
-        metrics.waiting = lambda: self._waiting
+        self.plain = PlainRequests(model, self._answering, self._places, clock=clock, ids=self._ids)
+        metrics.waiting = lambda: self._places.taken
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -94,11 +93,11 @@ class Application:
         except TimeoutError:
             await self._refuse(send, path, "timeout", f"the body did not arrive within {BODY_SECONDS} s", request_id)
             return
-        if self._waiting >= self._queue:
-            message = f"{self._waiting} requests wait already; try again in {RETRY_AFTER_SECONDS} s"
-            await self._refuse(send, path, "overloaded", message, request_id)
+        if self._places.are_all_taken:
+            answer = self._answering.overloaded(path, self._places)
+            await _send(send, answer.status, answer.reply, request_id)
             return
-        self._waiting += 1
+        self._places.taken += 1
         try:
             async with self._turn:
                 if headers.get("content-type") == PASSED_ON:
@@ -109,10 +108,10 @@ class Application:
                 # this each would find the queue empty: what is read at once would be answered before another waits.
                 await asyncio.sleep(0)
         finally:
-            self._waiting -= 1
+            self._places.taken -= 1
 
     async def _answer(self, send: Send, path: str, request: HttpRequest, request_id: str) -> None:
-        answer = self._answered(path, request, request_id, self._clock())
+        answer = self._answering.answer(path, request, request_id, self._clock())
         await _send(send, answer.status, answer.reply, request_id)
 
     async def _answer_passed_on(self, send: Send, path: str, body: bytes, request_id: str) -> None:
@@ -123,31 +122,12 @@ class Application:
             message = f"this is no request that the prediction function passes on: {type(error).__name__}: {error}"
             await self._refuse(send, path, "malformed_json", message, request_id)
             return
-        answer = self._answered(passed.path, passed.request, passed.request_id, passed.at, unseen=passed.unseen)
+        answer = self._answering.answer(passed.path, passed.request, passed.request_id, passed.at, unseen=passed.unseen)
         await _send(send, 200, Reply(encode_answer(answer), PASSED_ON), passed.request_id)
 
-    def _answered(
-        self, path: str, request: HttpRequest, request_id: str, at: datetime, *, unseen: bool = False
-    ) -> Answer:
-        started = time.perf_counter()
-        name, _ = protocol_at(path)
-        try:
-            answer = self._service.answer(path, request, request_id=request_id, at=at, unseen=unseen)
-        except Exception:
-            logger.exception("request %s to %s failed", _named(request_id, request), path)
-            reply = PROTOCOLS.load(name).refusal("internal_error", f"the server failed; its log has {request_id}")
-            answer = Answer(500, reply)
-        self._metrics.count(name, answer, time.perf_counter() - started)
-        if answer.is_faulty:
-            _log(answer, request_id, request)
-        return answer
-
     async def _refuse(self, send: Send, path: str, code: str, message: str, request_id: str) -> None:
-        name, _ = protocol_at(path)
-        answer = Answer(STATUS_OF_CODE[code], PROTOCOLS.load(name).refusal(code, message), cause=code)
-        self._metrics.count(name, answer, 0.0)
-        headers = [(RETRY_AFTER.encode(), b"%d" % RETRY_AFTER_SECONDS)] if code == "overloaded" else []
-        await _send(send, answer.status, answer.reply, request_id, headers)
+        answer = self._answering.refuse(path, code, message)
+        await _send(send, answer.status, answer.reply, request_id)
 
 
 def _request_ids() -> Iterator[str]:
@@ -176,42 +156,6 @@ async def _body(receive: Receive) -> bytes:
     return b"".join(parts)
 
 
-async def _send(
-    send: Send, status: int, reply: Reply, request_id: str, more: list[tuple[bytes, bytes]] | None = None
-) -> None:
-    headers = [
-        (b"content-type", reply.content_type.encode()),
-        (b"content-length", b"%d" % len(reply.body)),
-        (b"x-request-id", request_id.encode()),
-        *(more or ()),
-    ]
-    if reply.headers:
-        headers += [(name.encode(), value.encode()) for name, value in reply.headers.items()]
-    if status in (408, 413):  # the rest of the body is not read
-        headers.append((b"connection", b"close"))
-    await send({"type": "http.response.start", "status": status, "headers": headers})
+async def _send(send: Send, status: int, reply: Reply, request_id: str) -> None:
+    await send({"type": "http.response.start", "status": status, "headers": header_pairs(status, reply, request_id)})
     await send({"type": "http.response.body", "body": reply.body})
-
-
-def _named(request_id: str, request: HttpRequest) -> str:
-    """A request as log lines call it: by its id, and by the caller's own trace where it is part of one."""
-    traceparent = traceparent_of(request.headers)
-    return f"{request_id} (traceparent {traceparent})" if traceparent else request_id
-
-
-def _log(answer: Answer, request_id: str, request: HttpRequest) -> None:
-    name = _named(request_id, request)
-    for failure in answer.lost:
-        logger.error("row of request %s not captured: %s: %s", name, failure.reason, failure.record)
-    fell_back = answer.fell_back
-    if fell_back is not None:
-        logger.error(
-            "request %s fell back (%s) on the %s: %s%s",
-            name,
-            fell_back.reason,
-            fell_back.use,
-            fell_back.detail,
-            f"; it failed too: {fell_back.failed}" if fell_back.failed else "",
-        )
-    if answer.no_score is not None:
-        logger.error("request %s got no score: %s", name, answer.no_score.message)

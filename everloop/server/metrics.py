@@ -14,6 +14,7 @@ from prometheus_client.registry import Collector
 
 from everloop.serving.answer import Answer
 from everloop.serving.exchange import Reply
+from everloop.serving.protocols import NATIVE
 
 _SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 _COUNTED = {
@@ -23,6 +24,8 @@ _COUNTED = {
     "CaptureFallback": ("everloop_capture_lost", "Captured rows that were not taken"),
     "UnusableScores": ("everloop_unusable_scores", "Rows the model had no score for"),
 }
+
+_USUAL = (NATIVE, 200)
 
 
 class ServerMetrics(Collector):
@@ -61,6 +64,13 @@ class ServerMetrics(Collector):
         for name, value, _ in answer.metrics:
             if name in self._counts:
                 self._counts[name] += value
+
+    def count_rows(self, rows: int, seconds: float) -> None:
+        """Count an answer of the native protocol, to these rows and with nothing unusual."""
+        self._requests[_USUAL] += 1
+        self._within[bisect_left(_SECONDS, seconds)] += 1
+        self._seconds += seconds
+        self._counts["Predictions"] += rows
 
     def page(self) -> Reply:
         """The text that a scrape gets."""

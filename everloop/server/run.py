@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import uvicorn
 
-from everloop.server.one_write import OneWrite
+from everloop.server.connection import Connection
 
 if TYPE_CHECKING:
     from everloop.server.application import Application
@@ -43,7 +43,7 @@ def serve(application: Application, listening: socket.socket) -> None:
     """Answer until SIGTERM or SIGINT; then take no new connection, finish what has begun, and return."""
     config = uvicorn.Config(
         application,
-        http=OneWrite,
+        http=Connection,
         loop="uvloop",
         lifespan="off",
         ws="none",

@@ -1,0 +1,163 @@
+"""Answers plain requests with none of ASGI's steps between, and those that wait at the same time together.
+
+Each step of a server's interface takes less than the model, but all of them take longer; and a model takes little more
+time for the rows of thirty callers than for one's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import NamedTuple, Protocol
+
+from everloop.server.answering import Answering, Places, header_pairs
+from everloop.server.plain_heads import Plain, PlainHeads
+from everloop.serving.answer import Answer
+from everloop.serving.direct import Answered, Asked
+from everloop.serving.exchange import HttpRequest
+from everloop.serving.protocols import NATIVE
+
+logger = logging.getLogger(__name__)
+
+LONGEST_SECONDS = 0.001
+"""How long several requests may take together: so much longer a caller may wait because of others that came later."""
+
+_USUAL = b"content-type: application/json\r\ncontent-length: %d\r\nx-request-id: %b\r\n\r\n%b"
+
+
+class Caller(Protocol):
+    """Who has asked, and waits."""
+
+    def tell(self, status: int, rest: bytes) -> None:
+        """Send an answer: its status, and of its bytes the headers, the empty line and the body."""
+        ...
+
+
+class _Waiting(NamedTuple):
+    caller: Caller
+    plain: Plain
+    request_id: str
+
+
+class PlainRequests:
+    """Those that wait, in the order of their arrival.
+
+    Parameters
+    ----------
+    model : str
+        Whose predictions are asked for.
+    places : Places
+        Those of all requests of the server.
+    clock : callable
+        The time at which a request arrives.
+    ids : iterator of str
+        Names of requests.
+    """
+
+    def __init__(
+        self, model: str, answering: Answering, places: Places, *, clock: Callable[[], datetime], ids: Iterator[str]
+    ) -> None:
+        self._plain = PlainHeads(model).plain
+        self._answering = answering
+        self._places = places
+        self._clock = clock
+        self._ids = ids
+        self._waiting: deque[_Waiting] = deque()
+        self._together = 1
+        self._is_due = False
+
+    def plain(self, data: bytes) -> Plain | None:
+        """What is asked by ``data``, where that is one whole plain request, and such are answered here.
+
+        They are not before the model has answered for the first time, nor where something limits its time.
+        """
+        return None if self._answering.service.together is None else self._plain(data)
+
+    def add(self, caller: Caller, plain: Plain, *, alone: bool) -> None:
+        """Answer a request in its turn; at once where its caller is ``alone``, so that no other can have asked."""
+        request_id, places = next(self._ids), self._places
+        if places.taken >= places.most:
+            self._tell(caller, self._answering.overloaded(NATIVE, places), request_id)
+            return
+        one = _Waiting(caller, plain, request_id)
+        if alone and not places.taken:
+            self._answer_alone(one)
+            return
+        places.taken += 1
+        self._waiting.append(one)
+        if not self._is_due:
+            self._is_due = True
+            asyncio.get_running_loop().call_soon(self._answer_in_turn)
+
+    def answer_some(self) -> None:
+        """Answer those that have waited longest, as many as take a short time together."""
+        taken = [self._waiting.popleft() for _ in range(min(self._together, len(self._waiting)))]
+        if not taken:
+            return
+        began = time.perf_counter()
+        try:
+            if len(taken) == 1:
+                self._answer_alone(taken[0])
+            else:
+                self._answer_together(taken, began)
+        finally:
+            self._places.taken -= len(taken)
+        self._learn(len(taken), time.perf_counter() - began)
+
+    def _answer_alone(self, one: _Waiting) -> None:
+        at, step = self._clock(), self._answering.service.step
+        assert step is not None  # it was there when this was added, and stays
+        try:
+            answered = step(one.plain.body, one.request_id, at, time.perf_counter())
+        except Exception as error:  # whatever it is, the steps say what comes of it
+            self._answer_by_steps(one, at, error)
+            return
+        self._tell_answered(one, answered, at)
+
+    def _answer_together(self, taken: list[_Waiting], began: float) -> None:
+        at, together = self._clock(), self._answering.service.together
+        assert together is not None  # as above
+        answers: list[Answered | None] = [None] * len(taken)
+        try:
+            answers = together([Asked(plain.body, request_id, at, began) for _, plain, request_id in taken])
+        except Exception as error:
+            logger.warning("%d requests failed together, so each is asked alone: %r", len(taken), error)
+        for one, answered in zip(taken, answers, strict=True):
+            self._tell_answered(one, answered, at)
+
+    def _tell_answered(self, one: _Waiting, answered: Answered | None, at: datetime) -> None:
+        """Send the answer; of a request that is not as plain as it looked, by the steps."""
+        if answered is None:
+            self._answer_by_steps(one, at, None)
+            return
+        caller, plain, request_id = one
+        self._answering.count(answered, request_id, plain.headers)
+        body = answered[0]
+        caller.tell(200, _USUAL % (len(body), request_id.encode(), body))
+
+    def _answer_by_steps(self, one: _Waiting, at: datetime, failed: Exception | None) -> None:
+        caller, plain, request_id = one
+        request = HttpRequest(headers=plain.headers, body=plain.body)
+        self._tell(caller, self._answering.answer(NATIVE, request, request_id, at, failed=failed), request_id)
+
+    def _answer_in_turn(self) -> None:
+        self.answer_some()
+        self._is_due = bool(self._waiting)
+        if self._is_due:  # what has arrived meanwhile is read before the next ones' turn
+            asyncio.get_running_loop().call_soon(self._answer_in_turn)
+
+    def _learn(self, count: int, seconds: float) -> None:
+        """Twice as many the next time, or half as many, by how long these took."""
+        if seconds > LONGEST_SECONDS:
+            self._together = max(1, count // 2)
+        elif count == self._together and seconds <= LONGEST_SECONDS / 2:
+            self._together = min(2 * count, self._places.most)
+
+    def _tell(self, caller: Caller, answer: Answer, request_id: str) -> None:
+        pairs = header_pairs(answer.status, answer.reply, request_id)
+        head = b"".join(b"%b: %b\r\n" % pair for pair in pairs)
+        caller.tell(answer.status, head + b"\r\n" + answer.reply.body)
