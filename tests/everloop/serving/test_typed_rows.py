@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from everloop.prediction_ids import is_captured, prediction_id
 from everloop.recalibration.interval import Interval
+from everloop.serving import typed_rows
 from everloop.serving.capture import captured, encode_record
 from everloop.serving.contract import CategoryField, NumberField, ServingContract
 from everloop.serving.exceptions import RequestError
@@ -210,3 +211,22 @@ def test_a_name_that_compiled_code_can_not_have_is_read_field_by_field() -> None
 def test_a_parser_reads_field_by_field_until_it_is_compiled() -> None:
     parser = RequestParser(small_contract())
     assert (parser.is_compiled, parser.rows_of_body(body(row("a")))) == (False, None)
+
+
+def test_texts_that_come_again_are_read_alike_and_a_missing_one_is_not_mistaken_for_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # GIVEN a reader that keeps what it found of two combinations at most
+    monkeypatch.setattr(typed_rows, "_COMBINATIONS", 2)
+    plain, compiled = parsers()
+    asked = [row("t1"), row("t1", day=None), row("t1", line="south"), row("t1", kind="x"), row("t1", line="x")]
+    for one in asked * 3:
+        wanted, found = read(plain, body(one)), read(compiled, body(one))
+        if not isinstance(wanted, Rows):
+            assert found == wanted
+            continue
+        assert isinstance(found, Rows)
+        assert found.cat.tolist() == wanted.cat.tolist()
+        assert records(compiled, found) == records(plain, wanted)
+        # THEN no one can change what other rows have too
+        assert found.unseen or not found.cat.flags.writeable
