@@ -10,7 +10,7 @@ from typing import NamedTuple
 import httptools
 
 from everloop.names import ModelNames
-from everloop.serving.exchange import JSON
+from everloop.serving.exchange import JSON, whole
 from everloop.serving.protocols import NATIVE
 
 _END = b"\r\n\r\n"
@@ -34,9 +34,13 @@ class PlainHeads:
         paths = (f"/{NATIVE}", ModelNames(model).path(NATIVE))
         self._begins = tuple(f"POST {path} HTTP/1.1\r\n".encode() for path in paths)
         self._known: dict[bytes, tuple[int, dict[str, str]] | None] = {}
+        self._last: tuple[bytes, int, int, dict[str, str]] = (b"\0", 1, 0, {})
 
     def plain(self, data: bytes) -> Plain | None:
         """What is asked by ``data``, where that is one whole plain request and no byte more; None of all else."""
+        last, begin, size, headers = self._last
+        if len(data) == size and data.startswith(last):
+            return whole(Plain, (data[begin:], headers))
         if not data.startswith(self._begins):
             return None
         end = data.find(_END)
@@ -49,6 +53,8 @@ class PlainHeads:
             known = self._learn(head)
         if known is None or len(body) != known[0]:
             return None
+        begin = end + len(_END)
+        self._last = data[:begin], begin, len(data), known[1]
         return Plain(body, known[1])
 
     def _learn(self, head: bytes) -> tuple[int, dict[str, str]] | None:
