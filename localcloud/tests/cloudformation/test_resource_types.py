@@ -538,7 +538,9 @@ def everything(workbench: Workbench) -> Resources:
         AutoDeploy=True,
         AccessLogSettings={"DestinationArn": attribute("SML", "Arn"), "Format": "{}"},
         DefaultRouteSettings={"ThrottlingBurstLimit": 100, "ThrottlingRateLimit": 50, "DetailedMetricsEnabled": True},
+        RouteSettings={"PUT /x": {"ThrottlingBurstLimit": 3, "ThrottlingRateLimit": 1.5}},
     )
+    resources["St"]["DependsOn"] = ["RtAuth"]
     add(
         "P",
         "AWS::SSM::Parameter",
@@ -755,6 +757,7 @@ def test_apis_have_routes_with_integrations(there: Workbench) -> None:
     assert route["Target"] == f"integrations/{there.physical_id('Int')}"
     (stage,) = client.get_stages(ApiId=api)["Items"]
     assert stage["DefaultRouteSettings"]["ThrottlingBurstLimit"] == 100
+    assert stage["RouteSettings"] == {"PUT /x": {"ThrottlingBurstLimit": 3, "ThrottlingRateLimit": 1.5}}
 
 
 def test_streams_and_catalogue(there: Workbench) -> None:

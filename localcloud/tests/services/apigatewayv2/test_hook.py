@@ -186,6 +186,27 @@ def test_beyond_the_limit_of_a_stage_it_answers_429(api: Api) -> None:
     assert api.call("GET", "/nothing")[0] == 404
 
 
+def test_a_route_may_have_a_limit_of_its_own(api: Api) -> None:
+    stage = {"ApiId": api.api_id, "StageName": "$default"}
+    gateway = api.cloud.client("apigatewayv2")
+    own = {"GET /not-allowed": {"ThrottlingBurstLimit": 1, "ThrottlingRateLimit": 0.001}}
+    gateway.update_stage(**stage, RouteSettings=own)
+    statuses = [api.call("GET", path)[0] for path in 2 * ["/not-allowed", "/m/one/predictions"]]
+    gateway.update_stage(**stage, RouteSettings={})
+    assert statuses == [500, 201, 429, 201]
+
+
+def test_a_stage_takes_no_settings_of_a_route_that_is_not_there(api: Api) -> None:
+    gateway = api.cloud.client("apigatewayv2")
+    settings = {"GET /nowhere": {"ThrottlingBurstLimit": 1, "ThrottlingRateLimit": 1.0}}
+    for change in (gateway.update_stage, gateway.create_stage):
+        with pytest.raises(gateway.exceptions.NotFoundException, match="find Route by key GET /nowhere within"):
+            change(ApiId=api.api_id, StageName="$default", RouteSettings=settings)
+    assert gateway.get_stage(ApiId=api.api_id, StageName="$default")["RouteSettings"] == {}
+    with pytest.raises(gateway.exceptions.NotFoundException, match="API"):
+        gateway.create_stage(ApiId="nothing", StageName="$default", RouteSettings=settings)
+
+
 def test_a_signed_request_reaches_the_alias(api: Api) -> None:
     status, answer, response = api.call(
         "POST", "/m/one/predictions?x=1", b'{"a": 1}', api.operator, **{"Content-Type": "application/json"}

@@ -106,6 +106,11 @@ def install(context: CloudContext) -> None:
                 except NotExecutedError as refusal:
                     headers = {"x-amzn-ErrorType": "BadRequestException", "Content-Type": "application/json"}
                     return 400, headers, json.dumps({"message": str(refusal)})
+                unknown = _route_without_settings(self, json.loads(self.body or "{}"))
+                if unknown is not None:
+                    headers = {"x-amzn-ErrorType": "NotFoundException", "Content-Type": "application/json"}
+                    message = f"Unable to find Route by key {unknown} within the provided RouteSettings"
+                    return 404, headers, json.dumps({"message": message})
             try:
                 return original(self)
             finally:
@@ -243,6 +248,19 @@ def _limit(settings: dict[str, Any] | None) -> Limit | None:
     given = settings or {}
     numbers = [given[name] for name in ("throttlingRateLimit", "throttlingBurstLimit") if given.get(name) is not None]
     return Limit(float(numbers[0]), int(numbers[-1])) if numbers else None
+
+
+def _route_without_settings(self: ApiGatewayV2Response, parameters: dict[str, Any]) -> str | None:
+    """The first key of a stage's settings that is no route's; API Gateway refuses them all then."""
+    settings = parameters.get("routeSettings")
+    if not settings or self._get_action() not in ("CreateStage", "UpdateStage"):
+        return None
+    parts = [unquote(part) for part in self.path.split("/")]
+    api = self.apigatewayv2_backend.apis.get(parts[parts.index("apis") + 1])
+    if api is None:
+        return None
+    there = {route.route_key for route in list(api.routes.values())}
+    return next((key for key in settings if key not in there), None)
 
 
 def _update_stage(self: ApiGatewayV2Response) -> Any:
