@@ -1,10 +1,13 @@
 """How many requests a stage lets through: a token bucket, as API Gateway describes its own.
 
 The bucket holds ``burst`` tokens and gets ``rate`` of them a second; a request takes one, and is answered with 429
-where there is none. The default settings of a stage are one bucket for its routes together; a route with settings of
-its own has a bucket of its own. Time is real: callers are as fast as this machine, wherever the local clock stands.
+where there is none. A route with settings of its own has a bucket of its own. The default settings of a stage are one
+bucket here for its other routes together. AWS's page on HTTP APIs does not say whether they are one or one for each
+route, and its page on REST APIs speaks of "default per-method limits": what holds here holds with either. Time is real:
+callers are as fast as this machine, wherever the local clock stands.
 
-Source: https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-throttling.html
+Sources: https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-throttling.html,
+https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-request-throttling.html
 """
 
 from __future__ import annotations
@@ -25,7 +28,7 @@ class Limit:
 
 @dataclass(frozen=True)
 class Limits:
-    """Of a stage: for all of its routes together, and for those that have settings of their own, by route key."""
+    """Of a stage: for those routes that have settings of their own, by route key, and for all others together."""
 
     default: Limit | None = None
     by_route: Mapping[str, Limit] = field(default_factory=dict)
