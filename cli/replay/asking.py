@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -27,6 +28,10 @@ class Refusal:
     message: str
 
 
+FIRST_WAIT, LONGEST_WAIT, MOST_WAITED = 0.1, 2.0, 60.0
+"""Seconds before what was shed is asked again, at first and at most; and after how many in a row it is given up."""
+
+
 def batches(instances: list[Instance], most_rows: int, most_bytes: int = MAX_BODY_BYTES) -> Iterator[list[Instance]]:
     """The rows in their order, in parts that one request has room for. A row that is too long has a part of its own."""
     part: list[Instance] = []
@@ -43,12 +48,18 @@ def batches(instances: list[Instance], most_rows: int, most_bytes: int = MAX_BOD
 
 
 def ask(
-    post: Callable[[list[Instance]], PredictionsDocument], instances: list[Instance], key: str
+    post: Callable[[list[Instance]], PredictionsDocument],
+    instances: list[Instance],
+    key: str,
+    *,
+    sleep: Callable[[float], object] = time.sleep,
 ) -> Iterator[tuple[list[Instance], PredictionsDocument | Refusal]]:
     """Ask about rows; what one of them is refused for costs the others nothing.
 
     A refusal that names a row takes that row out, and the rest is asked again. One that names none is tried with
-    halves, down to the single row; a failure of the service (status 5xx) refuses all of them, once.
+    halves, down to the single row; a failure of the service (status 5xx) refuses all of them, once. What is shed
+    because there is too much of it (429) is asked again after a wait: a declared rate counts in real time, and a replay
+    is faster than the callers it stands for.
 
     Parameters
     ----------
@@ -56,6 +67,8 @@ def ask(
         Sends rows and returns the answer.
     key : str
         The column that names a row.
+    sleep : callable
+        Waits so many seconds.
 
     Yields
     ------
@@ -67,7 +80,7 @@ def ask(
     ApiRefusedError
         When the caller may not ask at all (401, 403).
     """
-    waiting = [instances]
+    waiting, waited, wait = [instances], 0.0, FIRST_WAIT
     while waiting:
         part = waiting.pop()
         if not part:
@@ -77,8 +90,13 @@ def ask(
         except ApiRefusedError as error:
             if error.status in (401, 403):
                 raise
+            if error.status == 429 and waited < MOST_WAITED:
+                sleep(wait)
+                waited, wait = waited + wait, min(2 * wait, LONGEST_WAIT)
+                waiting.append(part)
+                continue
             told, place = error.told, error.index
-            if len(part) == 1 or error.status >= 500:
+            if len(part) == 1 or error.status >= 500 or error.status == 429:
                 reason = error.status, str(told.get("code") or ""), str(told.get("message") or error.message)
                 yield from (([row], Refusal(str(row[key]), *reason)) for row in part)
             elif isinstance(place, int) and 0 <= place < len(part):
@@ -87,4 +105,5 @@ def ask(
                 half = len(part) // 2
                 waiting += [part[half:], part[:half]]
         else:
+            waited, wait = 0.0, FIRST_WAIT
             yield part, answer

@@ -112,6 +112,39 @@ def test_a_failing_service_refuses_all_of_them_once() -> None:
     assert (answered, len(refused), endpoint.requests) == ([], 100, 1)
 
 
+class Shedding:
+    """Answers every request after so many that it sheds, counted anew after each answer."""
+
+    def __init__(self, sheds: int) -> None:
+        self.sheds, self.shed, self.requests = sheds, 0, 0
+        self.slept: list[float] = []
+
+    def post(self, instances: list[Instance]) -> PredictionsDocument:
+        self.requests += 1
+        if self.shed < self.sheds:
+            self.shed += 1
+            raise ApiRefusedError(429, {"message": "Too Many Requests"}, "wait")
+        self.shed = 0
+        return Endpoint().post(instances)
+
+
+def test_what_was_shed_is_asked_again_after_a_wait_that_grows() -> None:
+    endpoint = Shedding(6)
+    ((part, answer),) = ask(endpoint.post, rows(3), "id", sleep=endpoint.slept.append)
+    assert (part, isinstance(answer, Refusal), endpoint.requests) == (rows(3), False, 7)
+    assert endpoint.slept == [0.1, 0.2, 0.4, 0.8, 1.6, 2.0]
+
+
+def test_what_is_shed_for_long_is_refused_and_no_row_is_asked_by_itself() -> None:
+    endpoint = Shedding(10**6)
+    refused = [answer for _, answer in ask(endpoint.post, rows(3), "id", sleep=endpoint.slept.append)]
+    assert [(one.key, one.status, one.message) for one in refused if isinstance(one, Refusal)] == [
+        (row["id"], 429, "the API answered 429: Too Many Requests") for row in rows(3)
+    ]
+    assert 60 <= sum(endpoint.slept) < 62
+    assert endpoint.requests == len(endpoint.slept) + 1
+
+
 def test_who_may_not_ask_is_no_refused_row() -> None:
     def post(_: list[Instance]) -> PredictionsDocument:
         raise ApiRefusedError(403, {"message": "Forbidden"}, "credentials")
