@@ -147,8 +147,10 @@ class Predictor:
 
     def _in_one_step(self, event: Mapping[str, Any], lambda_version: str, step: Step) -> HttpResponse | None:
         """The answer to a plain request of the native protocol: most are such. None, with nothing done, to all else."""
-        headers, body, route = event.get("headers"), event.get("body"), event.get("routeKey")
-        if not body or not headers or route != self._native_route or event.get("isBase64Encoded") or UNSEEN in event:
+        headers, body = event.get("headers"), event.get("body")
+        if not body or not headers or event.get("isBase64Encoded") or UNSEEN in event:
+            return None
+        if event.get("routeKey") != self._native_route and not _is_native(event):
             return None
         if headers.get("content-type") != JSON or "content-encoding" in headers or "traceparent" in headers:
             return None
@@ -314,6 +316,12 @@ def _below(route: object, model: str) -> str:
             f"the route {route!r} is none of {model}'s, whose routes begin with {base!r}; deploy the stack again"
         )
     return path.removeprefix(base)
+
+
+def _is_native(event: Mapping[str, Any]) -> bool:
+    """Whether what came by the greedy route is the native protocol's: of an API of its own, that route takes all."""
+    given = event.get("pathParameters") or {}
+    return given.get("proxy") == NATIVE and event["requestContext"]["http"]["method"] == "POST"
 
 
 def _print(line: str) -> None:

@@ -75,10 +75,15 @@ def event(rows: list[dict[str, object]], **options: Any) -> dict[str, Any]:
     return http_event({"instances": rows}, path=PATH, **options)
 
 
+def by_the_route_of_all(method: str = "POST") -> dict[str, Any]:
+    return http_event({"instances": [row("t1")]}, path=f"/models/{MODEL}", proxy="predictions", method=method)
+
+
 PLAIN = {
     "one row": event([row("t1")]),
     "two rows": event([row("t1"), row("t2", line="south", wind=None)]),
     "an unseen category": event([row("t1", operator="zz")]),
+    "the route that takes all": by_the_route_of_all(),
 }
 OTHERS = {
     "a caller's trace": event([row("t1")], headers={"traceparent": TRACE}),
@@ -86,6 +91,7 @@ OTHERS = {
     "a compressed body": event([row("t1")], headers={"content-encoding": "gzip"}),
     "base64": event([row("t1")], in_base64=True),
     "another protocol": event([row("t1")], proxy="v2/health/ready", method="GET"),
+    "another method of the route that takes all": by_the_route_of_all("PUT"),
     "an unknown field": event([row("t1", speed=3)]),
     "no rows": event([]),
     "no body": {**event([row("t1")]), "body": None},
