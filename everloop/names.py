@@ -50,6 +50,9 @@ PROCESSING_JOB_LOGS = "/aws/sagemaker/ProcessingJobs"
 """The log groups of all SageMaker jobs of a kind, which are the namespaces of their metrics too
 (https://docs.aws.amazon.com/sagemaker/latest/dg/logging-cloudwatch.html)."""
 
+ACCESS_LOG = "/aws/vendedlogs/everloop/api"
+"""The log group of requests to the API that models share."""
+
 FUNCTIONS = ("predict", "labels", "registry", "run", "snapshot", "gate", "register", "rollout", "monitor", "starter")
 """Every model has these."""
 
@@ -116,6 +119,16 @@ class ModelNames:
     def registry_writer(self, caller: str) -> str:
         """The registry function by the alias of one of its callers."""
         return f"{self.function('registry')}:{caller}"
+
+    @property
+    def api(self) -> str:
+        """The model's own HTTP API, where it declares a rate."""
+        return f"everloop-{self.model}"
+
+    @property
+    def access_log(self) -> str:
+        """The log group of requests to the model's own HTTP API."""
+        return f"{ACCESS_LOG}/{self.model}"
 
     @property
     def state_machine(self) -> str:

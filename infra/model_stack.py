@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from aws_cdk import Stack
+from aws_cdk import CfnOutput, Stack
 from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
@@ -63,6 +63,8 @@ class ModelStack(Stack):
             predict=functions["predict"],
             labels=functions["labels"],
         )
+        if serving.own_endpoint is not None:
+            CfnOutput(self, "ApiEndpoint", value=serving.own_endpoint, description="The URL for its predictions")
         pipeline = Pipeline(self, "Pipeline", model=model, settings=settings, platform=platform, functions=functions)
         machine, probe_machine = pipeline.state_machine, None
         if declaration.retraining.investment is not None:

@@ -10,12 +10,12 @@ from constructs import Construct
 
 from everloop.infra.analytics import Analytics
 from everloop.infra.grants import exports_of
-from everloop.infra.http_api import HttpApi
+from everloop.infra.http_api import SHARED, HttpApi
 from everloop.infra.messaging import AlertTopic, EventBus
 from everloop.infra.platform_reference import Platform
 from everloop.infra.settings import AuditLock
 from everloop.infra.storage import RegistryTable, Storage
-from everloop.names import ATHENA_WORKGROUP, EVENT_BUS, GLUE_DATABASE, PLATFORM_PARAMETER
+from everloop.names import ACCESS_LOG, ATHENA_WORKGROUP, EVENT_BUS, GLUE_DATABASE, PLATFORM_PARAMETER
 
 
 class PlatformStack(Stack):
@@ -28,7 +28,18 @@ class PlatformStack(Stack):
         EventBus(self, "Events")
         topic = AlertTopic(self, "Alerts").topic
         Analytics(self, "Analytics", lake=storage.lake)
-        api = HttpApi(self, "Http").api
+        api = HttpApi(
+            self,
+            "Http",
+            name="everloop",
+            description="Everloop: predictions and labels",
+            log_group=ACCESS_LOG,
+            limit=SHARED,
+        ).api
+        # Also where no model is asked here: an export that goes with the last one's move to an API of its own could not
+        # be deleted, since this stack is deployed before that one has stopped using it.
+        for value in (api.api_id, api.api_endpoint):
+            self.export_value(value)
         self.platform = Platform(
             table=table,
             lake=storage.lake,

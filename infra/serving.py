@@ -10,6 +10,7 @@ from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
 from everloop.infra.acknowledgments import acknowledge
+from everloop.infra.http_api import SHARED, HttpApi, Limit
 from everloop.infra.platform_reference import Platform
 from everloop.model_file import ModelDeclaration
 from everloop.names import ALIAS, ModelNames
@@ -34,6 +35,12 @@ class Serving(Construct):
     All protocols of the data plane share one greedy route below the model's address: API Gateway takes the more
     specific routes first, so predictions and labels keep theirs. A protocol that is added needs no resource.
 
+    The routes are in the API that models share. A model that declares a rate has one of its own: settings of a route
+    stand in the API's stage, and the shared one belongs to the platform's stack, which knows no model. There the
+    greedy route takes predictions too, so that the rate is that of all protocols together, whether or not AWS counts
+    each route of a stage by itself; and labels have the limit of the shared API, so that predictions take nothing from
+    them.
+
     The alias is created pointing at ``$LATEST``, which has no artifact and answers ``no_champion``. Its properties
     never change, whatever is deployed, so CloudFormation never touches it again: only the rollout function moves
     it, through the API. For the same reason nothing here makes an ``AWS::Lambda::Version``: versions are published
@@ -52,7 +59,11 @@ class Serving(Construct):
         labels: lambda_.IFunction,
     ) -> None:
         super().__init__(scope, construct_id)
-        self._platform, self._declaration = platform, declaration
+        self._declaration = declaration
+        names = ModelNames(declaration.model)
+        own = self._own_api(names)
+        self.own_endpoint = None if own is None else own.api.api_endpoint
+        self._api_id = platform.api_id if own is None else own.api.api_id
         alias = lambda_.CfnAlias(
             self,
             "Alias",
@@ -62,13 +73,32 @@ class Serving(Construct):
             description="What callers reach. Moved by rollouts only",
         )
         alias.override_logical_id(ALIAS_LOGICAL_ID)
-        names = ModelNames(declaration.model)
         self._authorizer = self._tokens()
         predictions = self._function("Predictions", alias.ref)
-        self.predictions_url = self._route(predictions, "POST", names.path("predictions"))
+        if own is None:
+            self._route(predictions, "POST", names.path("predictions"))
         # The alias's integration takes both routes: an API has 300 integrations and no more.
         self._route(predictions, "ANY", names.path("{proxy+}"), construct_id="Protocols")
-        self.labels_url = self._route(self._function("Labels", labels.function_arn), "POST", names.path("labels"))
+        route = self._route(self._function("Labels", labels.function_arn), "POST", names.path("labels"))
+        if own is not None:
+            own.limit_route(route, SHARED)
+        endpoint = self.own_endpoint or platform.api_endpoint
+        self.predictions_url = f"{endpoint}{names.path('predictions')}"
+        self.labels_url = f"{endpoint}{names.path('labels')}"
+
+    def _own_api(self, names: ModelNames) -> HttpApi | None:
+        """The API of a model that declares a rate."""
+        rate = self._declaration.serving.rate
+        if rate is None:
+            return None
+        return HttpApi(
+            self,
+            "Http",
+            name=names.api,
+            description=f"Everloop: predictions and labels of {names.model}",
+            log_group=names.access_log,
+            limit=Limit(rate.requests_per_second, rate.at_once),
+        )
 
     def _tokens(self) -> apigateway.CfnAuthorizer | None:
         """What looks at callers' tokens, where the declaration asks for them."""
@@ -78,7 +108,7 @@ class Serving(Construct):
         return apigateway.CfnAuthorizer(
             self,
             "Authorizer",
-            api_id=self._platform.api_id,
+            api_id=self._api_id,
             authorizer_type="JWT",
             name=f"{ModelNames(self._declaration.model).prefix}callers",
             identity_source=["$request.header.Authorization"],
@@ -92,7 +122,7 @@ class Serving(Construct):
         integration = apigateway.CfnIntegration(
             part,
             "Integration",
-            api_id=self._platform.api_id,
+            api_id=self._api_id,
             integration_type="AWS_PROXY",
             integration_uri=function_arn,
             payload_format_version="2.0",
@@ -100,14 +130,14 @@ class Serving(Construct):
         )
         return _Integrated(part, function_arn, integration.ref)
 
-    def _route(self, function: _Integrated, method: str, path: str, *, construct_id: str = "") -> str:
+    def _route(self, function: _Integrated, method: str, path: str, *, construct_id: str = "") -> apigateway.CfnRoute:
         part = Construct(self, construct_id) if construct_id else function.part
         serving = self._declaration.serving
         jwt = serving.jwt
         route = apigateway.CfnRoute(
             part,
             "Route",
-            api_id=self._platform.api_id,
+            api_id=self._api_id,
             route_key=f"{method} {path}",
             authorization_type=_AUTHORIZATION[serving.authorization],
             authorizer_id=None if self._authorizer is None else self._authorizer.ref,
@@ -128,8 +158,8 @@ class Serving(Construct):
             principal="apigateway.amazonaws.com",
             source_arn=Stack.of(self).format_arn(
                 service="execute-api",
-                resource=f"{self._platform.api_id}/*/{'*' if method == 'ANY' else method}{path}",
+                resource=f"{self._api_id}/*/{'*' if method == 'ANY' else method}{path}",
                 arn_format=ArnFormat.NO_RESOURCE_NAME,
             ),
         )
-        return f"{self._platform.api_endpoint}{path}"
+        return route

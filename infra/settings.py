@@ -151,12 +151,14 @@ def read_models(folder: Path) -> list[DeclaredModel]:
 
 
 def why_not_so_many(models: Sequence[ModelDeclaration], allowed: int) -> str | None:
-    """Why the API can't have an authorizer for each model that takes tokens; None where it can."""
-    named = [model.model for model in models if model.serving.authorization == "jwt"]
+    """Why the shared API can't have an authorizer for each model that takes tokens; None where it can."""
+    sharing = [model for model in models if model.serving.rate is None]
+    named = [model.model for model in sharing if model.serving.authorization == "jwt"]
     if len(named) <= allowed:
         return None
     return (
-        f"{len(named)} models have serving.authorization: jwt ({', '.join(named)}), and an HTTP API has {allowed}"
-        " authorizers, one for each of them: declare iam for some, or have AWS Support raise the quota 'Authorizers per"
-        f" API' of your API and synthesize with the context everloop:authorizers={len(named)}"
+        f"{len(named)} models have serving.authorization: jwt ({', '.join(named)}), and the HTTP API that they share"
+        f" has {allowed} authorizers, one for each of them: declare iam for some, or serving.rate, which gives a model"
+        " an API of its own; or have AWS Support raise the quota 'Authorizers per API' of your API and synthesize with"
+        f" the context everloop:authorizers={len(named)}"
     )

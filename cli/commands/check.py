@@ -10,7 +10,7 @@ import click
 
 from everloop.cli.account import Account
 from everloop.cli.exceptions import CommandError
-from everloop.cli.operations.changes import changes_against_deployed, removed_champion
+from everloop.cli.operations.changes import changes_against_deployed, moved_address, removed_champion
 from everloop.cli.operations.declarations import find_declaration, model_folders, sample_of
 from everloop.cli.options import json_option, models_directory_option
 from everloop.cli.output import Output
@@ -37,8 +37,8 @@ def check(models: tuple[str, ...], no_sample: bool, deployed: bool, models_direc
     try` does. The gate's verdict on a sample is shown, and is not a mistake.
 
     With --deployed, what the champion still needs, and columns that lie in the lake as another type, are mistakes too:
-    type it before you deploy a changed declaration. So is a deployed model whose folder is gone. It reads the account;
-    without it, nothing does.
+    type it before you deploy a changed declaration. So is a deployed model whose folder is gone. Where callers will
+    have to ask at another address, that is said and is no mistake. It reads the account; without it, nothing does.
 
     Every mistake of every model is named: of the declaration, of what its folder holds, of what the limits of the
     services allow. Exit status 1 when any has one.
@@ -119,9 +119,12 @@ def _against_deployed(output: Output, name: str, declaration: ModelDeclaration, 
             f"{name}: was removed, but version {removed} is still its champion; after you deploy it again,"
             f" `everloop rollout start {name}` makes it serve"
         )
+    moved = moved_address(account, declaration)
+    if moved is not None:
+        output.say(f"{name}: {moved}")
     if not changes:
         output.say(f"{name}: fits what is {'deployed' if removed is None else 'left of it'}")
-    return {"changes": changes, **({"ok": False} if changes else {})}
+    return {"changes": changes, "moved": moved, **({"ok": False} if changes else {})}
 
 
 def _judged(reasons: Sequence[Reason]) -> str:

@@ -19,9 +19,7 @@ from everloop.cli.operations.load import bodies, in_production, predictions_at, 
 from everloop.cli.options import json_option, model_argument, models_directory_option
 from everloop.cli.output import Output
 from everloop.json_text import read_json
-from everloop.serving.load_test import LoadFound, found_by, unmet
-
-TIMES_PEAK = 2
+from everloop.serving.load_test import TIMES_PEAK, LoadFound, found_by, unmet
 
 
 def _number(context: click.Context, parameter: click.Parameter, value: float | None) -> float | None:

@@ -1,4 +1,4 @@
-"""A declaration against what is deployed: the champion's contract, and the columns of the lake."""
+"""A declaration against what is deployed: the champion's contract, the columns of the lake, and the address."""
 
 from __future__ import annotations
 
@@ -31,3 +31,25 @@ def removed_champion(account: Account, model: str) -> int | None:
         return None
     champion = account.registry(model).versions.champion()
     return champion.version if champion is not None else None
+
+
+def moved_address(account: Account, declaration: ModelDeclaration) -> str | None:
+    """What callers of a deployed model have to know whose address this declaration changes; None where it stays.
+
+    A model with a rate has an API of its own, and one without is asked at the API of the platform.
+    """
+    if declaration.model not in account.model_names():
+        return None
+    deployed, shared = account.model(declaration.model).predictions_url, f"{account.platform.api_endpoint}/"
+    rate = declaration.serving.rate
+    if deployed.startswith(shared) == (rate is None):
+        return None
+    why = (
+        "without serving.rate it is asked at the API that models share"
+        if rate is None
+        else ("serving.rate gives it an API of its own")
+    )
+    return (
+        f"{why}: once this is deployed, callers of {deployed} are not answered any more, nor are labels taken there;"
+        f" `everloop status {declaration.model}` shows the new addresses"
+    )

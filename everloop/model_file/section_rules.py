@@ -15,6 +15,7 @@ from everloop.model_file.multiclass_fit import classes_of_the_type, no_prices, r
 from everloop.model_file.partial import Rule, all_known, known, value_of
 from everloop.problem_types import MULTICLASS, REGRESSION
 from everloop.recalibration.grouped_by import EDGE_DIGITS, MOST_GROUPS
+from everloop.serving.load_test import TIMES_PEAK
 
 CLOCK_WORDS = frozenset({"current_date", "current_time", "current_timestamp", "localtime", "localtimestamp"})
 """Names that SQL reads as the clock. Every other word of SQL, Python or pandas is a name like any: queries quote it."""
@@ -245,6 +246,20 @@ def _peak_fits(serving: Any) -> Iterator[Misfit]:
         yield Misfit(("peak", "rows"), rows, f"at most {most}, the 'max_rows' of a request")
 
 
+def _rate_above_the_load(serving: Any) -> Iterator[Misfit]:
+    """Whether a load test is let through: what is shed counts as an error there."""
+    rate, peak = value_of(serving, "rate"), value_of(serving, "peak")
+    if rate is None or peak is None:
+        return
+    asked = TIMES_PEAK * peak.requests_per_second
+    if rate.requests_per_second < asked:
+        allowed = (
+            f"at least {asked:g}, which `everloop load` asks: twice the serving.peak of"
+            f" {peak.requests_per_second:g}, and what is shed counts as an error (or a lower peak)"
+        )
+        yield Misfit(("rate", "requests_per_second"), rate.requests_per_second, allowed)
+
+
 def _tokens_where_asked_for(serving: Any) -> Iterator[Misfit]:
     authorization, jwt = value_of(serving, "authorization"), value_of(serving, "jwt", "unknown")
     if authorization == "jwt" and jwt is None:
@@ -453,7 +468,7 @@ SECTION_RULES: dict[str, tuple[Rule, ...]] = {
     ),
     "AbsoluteThreshold": (_bounds_something, _bounds_rise, _least_is_reached, _most_is_reached),
     "Rollout": (_steps_rise,),
-    "Serving": (_peak_fits, _tokens_where_asked_for),
+    "Serving": (_peak_fits, _rate_above_the_load, _tokens_where_asked_for),
     "Monitoring": (_spans_hold_windows,),
     "Recalibration": (*_GROUPED, _fair_by_group),
     "Fairness": _GROUPED,

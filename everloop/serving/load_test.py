@@ -14,6 +14,9 @@ from dataclasses import asdict, dataclass
 
 from everloop.typed_json import JsonObject
 
+TIMES_PEAK = 2
+"""How many times the declared peak is tried."""
+
 
 @dataclass(frozen=True)
 class Asked:

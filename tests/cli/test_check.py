@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 from moto import mock_aws
 
+from everloop.cli.account import DeployedModel
 from everloop.cli.commands.check import check
 from everloop.registry import RegistryStore
 from everloop.serving.contract import ServingContract
@@ -133,14 +135,46 @@ def test_a_deployed_model_whose_folder_is_gone_is_told_with_how_to_remove_it(
         assert "late_train: is deployed but has no" in checked(tmp_path / "none", "--deployed").output
 
 
-def deploy_champion(contract: ServingContract) -> None:
-    """The platform's parameters, a table and a bucket, and a champion with that contract."""
+SHARED, OWN = (f"https://{api}.example.com/models/late_train/predictions" for api in ("shared", "own"))
+
+
+@pytest.mark.parametrize(
+    ("url", "rate", "moves"),
+    [
+        (SHARED, None, ""),
+        (OWN, {"requests_per_second": 5}, ""),
+        (SHARED, {"requests_per_second": 5}, "serving.rate gives it an API of its own"),
+        (OWN, None, "without serving.rate it is asked at the API that models share"),
+    ],
+)
+def test_callers_that_will_have_to_ask_elsewhere_are_told_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str, rate: dict[str, Any] | None, moves: str
+) -> None:
+    write_model(tmp_path, binary_document(serving={"rate": rate} if rate else {}))
+    for name, value in {"AWS_ACCESS_KEY_ID": "t", "AWS_SECRET_ACCESS_KEY": "t", "AWS_REGION": "us-east-1"}.items():
+        monkeypatch.setenv(name, value)
+    with mock_aws():
+        deploy_champion(small_contract(categories=small_contract().categories[:2]), url=url)
+        told, as_json = (checked(tmp_path, "--deployed", *more) for more in ((), ("--json",)))
+    (result,) = json.loads(as_json.output)
+    assert (told.exit_code, result["ok"], result["changes"]) == (0, True, [])
+    if moves:
+        assert f"late_train: {moves}: once this is deployed, callers of {url} are not answered" in told.output
+        assert "`everloop status late_train`" in result["moved"]
+    else:
+        assert (result["moved"], "is deployed, callers" in told.output) == (None, False)
+
+
+def deploy_champion(contract: ServingContract, *, url: str = SHARED) -> None:
+    """The platform's parameters, a table and a bucket, and a champion with that contract, which is asked at ``url``."""
     names = {"table": TABLE, "lake_bucket": "lake", "artifact_bucket": "artifacts"}
-    others = ("event_bus", "alert_topic_arn", "athena_workgroup", "glue_database", "api_endpoint")
+    others = ("event_bus", "alert_topic_arn", "athena_workgroup", "glue_database")
+    names["api_endpoint"] = "https://shared.example.com"
     ssm, s3 = aws_client("ssm"), aws_client("s3")
+    model = {field.name: "y" for field in fields(DeployedModel)} | {"predictions_url": url}
     platform = json.dumps({**names, **dict.fromkeys(others, "x")})
     ssm.put_parameter(Name="/everloop/platform", Type="String", Value=platform)
-    ssm.put_parameter(Name="/everloop/models/late_train", Type="String", Value="{}")
+    ssm.put_parameter(Name="/everloop/models/late_train", Type="String", Value=json.dumps(model))
     for bucket in ("lake", "artifacts"):
         s3.create_bucket(Bucket=bucket)
     content = contract.to_json()

@@ -249,6 +249,22 @@ UNFIT = {
         "at most 10, the 'max_rows'",
         path="serving.peak.rows",
     ),
+    "a rate below the load test": Unfit(
+        "serving",
+        {"rate": {"requests_per_second": 30}, "peak": {"requests_per_second": 20}},
+        "requests_per_second: 30",
+        "30",
+        "at least 40",
+        path="serving.rate.requests_per_second",
+    ),
+    "a burst beyond an account's": Unfit(
+        "serving",
+        {"rate": {"requests_per_second": 30, "burst": 5001}},
+        "burst: 5001",
+        "5001",
+        "less than or equal to 5000",
+        path="serving.rate.burst",
+    ),
     "a reconciliation on days by a word": Unfit(
         "rollout.reconcile",
         {"schedule": "cron(0 6 L * ? *)"},

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import zipfile
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from aws_cdk import App
+from aws_cdk.assertions import Template
 
 from everloop.cli.operations.preflight.needs import EndpointNeeds, needs_of
 from everloop.cli.operations.preflight.quotas import NEW_ACCOUNT_MB
 from everloop.dataset.frozen import Place
 from everloop.infra.exceptions import LayerUnavailableError
 from everloop.infra.packaging.sizes import UNZIPPED_LIMIT_BYTES
+from everloop.infra.platform_stack import PlatformStack
 from everloop.infra.regions import deployable_regions
 from everloop.infra.settings import Settings
 from everloop.names import FUNCTIONS
@@ -193,6 +198,21 @@ def test_the_stacks_share_few_exports(assembly: Assembly) -> None:
     assert "Fn::ImportValue" not in json.dumps(assembly.templates[PLATFORM_STACK])
 
 
+def test_the_shared_api_is_exported_whether_or_not_a_model_is_asked_there(assembly: Assembly) -> None:
+    """GIVEN the last model asked there, WHEN it gets an API of its own, THEN no export goes that it still uses."""
+
+    def of_the_api(template: Any) -> dict[str, Any]:
+        return {
+            name: found
+            for name, found in template["Outputs"].items()
+            if "Export" in found and "HttpApi" in json.dumps(found["Value"])
+        }
+
+    alone = Template.from_stack(PlatformStack(App(), PLATFORM_STACK, audit_lock="governance")).to_json()
+    assert len(of_the_api(alone)) == 2
+    assert of_the_api(alone) == of_the_api(assembly.templates[PLATFORM_STACK])
+
+
 def test_a_model_can_not_be_had_without_its_monitoring(assembly: Assembly) -> None:
     schedules = {s["Name"]: s for s in assembly.of_type(MODEL_STACK, "AWS::Scheduler::Schedule").values()}
     schedule, reconciles = (schedules[f"everloop-late_train-{name}"] for name in ("monitor", "reconcile"))
@@ -248,9 +268,25 @@ def test_a_model_can_not_be_had_without_its_monitoring(assembly: Assembly) -> No
 def test_the_declaration_says_who_may_call(assembly: Assembly, stack: str, kind: str) -> None:
     routes = assembly.of_type(stack, "AWS::ApiGatewayV2::Route").values()
     model = stack.removeprefix("EverloopModel-").replace("-", "_")
-    wanted = {f"POST /models/{model}/predictions", f"POST /models/{model}/labels", f"ANY /models/{model}/{{proxy+}}"}
-    assert {r["RouteKey"] for r in routes} == wanted
+    assert {r["RouteKey"] for r in routes} >= {f"POST /models/{model}/labels", f"ANY /models/{model}/{{proxy+}}"}
     assert {r["AuthorizationType"] for r in routes} == {kind}
+
+
+def test_a_model_with_a_rate_tells_the_address_of_its_own_api(assembly: Assembly) -> None:
+    def addresses(stack: str) -> list[Any]:
+        """What stands before the paths of predictions and of labels."""
+        (parameter,) = assembly.of_type(stack, "AWS::SSM::Parameter").values()
+        parts = parameter["Value"]["Fn::Join"][1]
+        return [before for before, part in itertools.pairwise(parts) if str(part).startswith("/models/")]
+
+    (own,) = assembly.of_type(SECOND_STACK, "AWS::ApiGatewayV2::Api")
+    endpoint = {"Fn::GetAtt": [own, "ApiEndpoint"]}
+    assert addresses(SECOND_STACK) == [endpoint, endpoint]
+    assert assembly.templates[SECOND_STACK]["Outputs"]["ApiEndpoint"]["Value"] == endpoint
+    # One without it is asked at the platform's API, as ever.
+    assert [list(address) for address in addresses(MODEL_STACK)] == [["Fn::ImportValue"], ["Fn::ImportValue"]]
+    assert assembly.of_type(MODEL_STACK, "AWS::ApiGatewayV2::Api") == {}
+    assert "Outputs" not in assembly.templates[MODEL_STACK]
 
 
 def test_lake_tables_have_the_declared_columns(assembly: Assembly) -> None:

@@ -1,7 +1,11 @@
-"""The routes of a model: predictions and labels have their own, and all protocols share a greedy one."""
+"""The routes of a model: predictions and labels have their own, and all protocols share a greedy one.
+
+A model with a rate has an API of its own, where predictions come by the greedy route too.
+"""
 
 from __future__ import annotations
 
+import json
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -44,6 +48,51 @@ def test_every_protocol_is_reached_by_the_alias_and_signed_for_and_takes_no_inte
     assert len(integrations) == 2, "an API has 300 and no more"
     own = routes["POST /models/late_train/predictions"]
     assert routes["ANY /models/late_train/{proxy+}"]["Target"] == own["Target"]
+
+
+RATE = {"requests_per_second": 2.5, "burst": 7}
+
+
+def test_a_rate_is_kept_by_an_api_of_the_models_own() -> None:
+    template = serving(rate=RATE)
+    ((name, api),) = template.find_resources("AWS::ApiGatewayV2::Api").items()
+    assert api["Properties"]["Name"] == "everloop-late_train"
+    (stage,) = template.find_resources("AWS::ApiGatewayV2::Stage").values()
+    given, labels = stage["Properties"], "POST /models/late_train/labels"
+    assert (given["ApiId"], given["StageName"], given["AutoDeploy"]) == ({"Ref": name}, "$default", True)
+    assert given["DefaultRouteSettings"] == {"ThrottlingRateLimit": 2.5, "ThrottlingBurstLimit": 7}
+    # Predictions take nothing from labels, which have as much as in the API that models share.
+    assert given["RouteSettings"] == {labels: {"ThrottlingRateLimit": 1000, "ThrottlingBurstLimit": 2000}}
+    routes = template.find_resources("AWS::ApiGatewayV2::Route")
+    # One route, and so one limit, for all that asks the model.
+    assert {r["Properties"]["RouteKey"] for r in routes.values()} == {labels, "ANY /models/late_train/{proxy+}"}
+    (of_labels,) = (n for n, r in routes.items() if r["Properties"]["RouteKey"] == labels)
+    assert of_labels in stage["DependsOn"], "settings of a route that is not there are refused"
+    # Callers are let in as ever, and every request is logged.
+    assert {r["Properties"]["AuthorizationType"] for r in routes.values()} == {"AWS_IAM"}
+    (group,) = template.find_resources("AWS::Logs::LogGroup").items()
+    assert group[1]["Properties"]["LogGroupName"] == "/aws/vendedlogs/everloop/api/late_train"
+    assert given["AccessLogSettings"]["DestinationArn"] == {"Fn::GetAtt": [group[0], "Arn"]}
+    assert "$context.identity.userArn" in given["AccessLogSettings"]["Format"]
+
+
+def test_all_of_a_model_with_a_rate_is_in_its_own_api() -> None:
+    jwt = {"issuer": "https://login.example.com", "audience": ["a"]}
+    template = serving(rate=RATE, authorization="jwt", jwt=jwt)
+    (name,) = template.find_resources("AWS::ApiGatewayV2::Api")
+    for kind in ("Authorizer", "Integration", "Route", "Stage"):
+        found = properties(template, f"AWS::ApiGatewayV2::{kind}")
+        assert {json.dumps(each["ApiId"]) for each in found} == {json.dumps({"Ref": name})}
+    permissions = properties(template, "AWS::Lambda::Permission")
+    assert len(permissions) == 2
+    assert all({"Ref": name} in p["SourceArn"]["Fn::Join"][1] for p in permissions)
+
+
+def test_without_a_rate_there_is_no_api_in_the_models_stack() -> None:
+    template = serving()
+    assert not template.find_resources("AWS::ApiGatewayV2::Api")
+    assert not template.find_resources("AWS::ApiGatewayV2::Stage")
+    assert {each["ApiId"] for each in properties(template, "AWS::ApiGatewayV2::Route")} == {"api"}
 
 
 def test_callers_with_a_token_of_the_declared_issuer_are_let_in_where_that_is_declared() -> None:

@@ -57,11 +57,16 @@ def test_more_models_that_take_tokens_than_the_api_has_authorizers_are_refused()
         declare(binary_document(model=f"late_{n}", serving={"authorization": "jwt", "jwt": jwt})) for n in range(11)
     ]
     signed = declare(regression_document())
+    own = declare(
+        binary_document(model="own", serving={"authorization": "jwt", "jwt": jwt, "rate": {"requests_per_second": 5}})
+    )
+    assert why_not_so_many([*taking[:10], own], 10) is None, "its authorizer is its own API's"
     assert why_not_so_many([*taking[:10], signed], 10) is None
     refused = why_not_so_many([*taking, signed], 10) or ""
     assert "11 models have serving.authorization: jwt (late_0, late_1" in refused
     assert "delay_minutes" not in refused
     assert "everloop:authorizers=11" in refused
+    assert "or serving.rate, which gives a model an API of its own" in refused
     assert why_not_so_many(taking, Settings.of(ROOT, models="tests", authorizers="11").authorizers) is None
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,6 +19,7 @@ from everloop.cli.operations.declarations import find_declaration
 from everloop.cli.operations.endpoints import endpoint_of
 from everloop.cli.operations.local_cloud import deploy
 from everloop.monitoring.reference import SCORE
+from everloop.names import ModelNames
 from localcloud.cloudformation.state import StateDirectory
 from tests.helpers import change_commands as typed
 from tests.helpers.declarations import with_endpoint
@@ -327,6 +330,47 @@ def physical_ids(loop: Changing, stack: str) -> set[str]:
     return {resource["PhysicalResourceId"] for resource in found if resource.get("PhysicalResourceId")}
 
 
+def test_a_model_gets_a_rate_of_its_own_and_another_address(loop: Changing) -> None:
+    # GIVEN what is deployed; WHEN it is declared with a rate, THEN the check says what comes of that
+    before, rate = loop.predictions_url, 5
+    changed = document(**MORE, distance=None)
+    changed["serving"] |= {"memory_mb": 1234, "rate": {"requests_per_second": rate}}
+    loop.project.declare(changed)
+    told = loop.does(typed.CHECK)
+    assert f"serving.rate gives it an API of its own: once this is deployed, callers of {before} are not" in told
+    # WHEN it is deployed, THEN callers are answered at the new address, and at the old one there is nothing
+    loop.does(typed.DEPLOY)
+    del loop.predictions_url
+    assert loop.predictions_url in loop.does(typed.STATUS)
+    assert loop.post({"instances": loop.rows(1, **RENAMED)}, url=before) == (404, {"message": "Not Found"})
+    assert loop.statuses(1, **RENAMED) == {(200, 3)}
+    assert "fits what is deployed" in loop.does(typed.CHECK)
+    # WHEN many ask at once, by two protocols
+    rows = [{"instances": loop.rows(1, **RENAMED)} for _ in range(20)]
+    ready, began = f"{loop.predictions_url.removesuffix('predictions')}v2/health/ready", time.monotonic()
+    with ThreadPoolExecutor(40) as callers:
+        asked = [callers.submit(loop.post, each) for each in rows]
+        asked += [callers.submit(loop.send, "GET", ready) for _ in rows]
+        labels = {"labels": [{"key": rows[0]["instances"][0]["train_id"], "label": 1}]}
+        labelled = [loop.post(labels, url=loop.model.labels_url)[0] for _ in range(rate + 5)]
+        answers = [each.result() for each in asked]
+    # THEN the rate is let through, of both together, and the others are told so
+    let_through = sum(status == 200 for status, _ in answers)
+    assert rate <= let_through <= rate + rate * (time.monotonic() - began), answers
+    shed = [answer for answer in answers if answer[0] != 200]
+    assert shed == [(429, {"message": "Too Many Requests"})] * (len(answers) - let_through)
+    assert shed
+    # AND labels, and what is asked at the API that models share, are taken meanwhile
+    assert set(labelled) == {202}
+    assert loop.post({}, url=before)[0] == 404
+    # AND each that was shed is in the API's own log, and a second later they are answered
+    logs, own = loop.account.client("logs"), ModelNames("late_train").access_log
+    logged = [json.loads(each["message"]) for each in logs.filter_log_events(logGroupName=own)["events"]]
+    assert [each["status"] for each in logged].count("429") == len(shed)
+    time.sleep(1)
+    assert loop.statuses(rate, **RENAMED) == {(200, 3)}
+
+
 def test_a_renamed_model_is_another_and_the_old_one_is_removed_by_its_name(loop: Changing) -> None:
     # WHEN its folder gets another name, and is deployed
     shutil.rmtree(loop.project.models / "late_train")
@@ -336,6 +380,8 @@ def test_a_renamed_model_is_another_and_the_old_one_is_removed_by_its_name(loop:
     assert loop.statuses(2, **RENAMED) == {(200, 3)}
     assert loop.account.model_names() == ["late_train", "slow_train"]
     assert loop.account.registry("slow_train").versions.champion() is None
+    # AND it declares no rate, so it is asked at the API that models share
+    assert loop.account.model("slow_train").predictions_url.startswith(loop.account.platform.api_endpoint)
     # AND everybody who looks is told of the old one
     assert "no folder models/late_train/: it still answers, monitors, trains and costs money" in loop.refuses(
         typed.CHECK
@@ -348,6 +394,8 @@ def test_a_renamed_model_is_another_and_the_old_one_is_removed_by_its_name(loop:
     loop.does(typed.REMOVE)
     assert "is not deployed" in loop.refuses(typed.STATUS)
     assert loop.account.model_names() == ["slow_train"]
+    apis = loop.account.client("apigatewayv2").get_apis()["Items"]
+    assert [api["Name"] for api in apis] == ["everloop"], "its own API went with it"
     assert present(loop.account.registry("late_train").versions.champion()).version == 3
 
 

@@ -16,6 +16,9 @@ IMAGE = r"^[0-9]{12}\.dkr\.ecr\.[a-z0-9-]+(\.[a-z0-9-]+){2,4}/[a-z0-9._/-]+@sha2
 
 
 ISSUER = r"^https://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~/-]*)?$"
+MAX_RATE, MAX_BURST = 10_000, 5_000
+"""What API Gateway lets through to all APIs of an account and region: requests a second, and at once."""
+
 TOKEN_WORD = r"^[\x21\x23-\x5b\x5d-\x7e]+$"
 """What a scope may be made of (RFC 6749, 3.3); an audience with a space or a quote would be mistaken for two."""
 
@@ -62,6 +65,24 @@ class Peak(Section):
 
     requests_per_second: float = Field(gt=0, le=1000)
     rows: int = Field(default=1, ge=1)
+
+
+class Rate(Section):
+    """The most requests that are let through to this model: so many a second, and ``burst`` at once.
+
+    A model with a rate has an HTTP API of its own, whose stage counts. Without ``burst`` a second's worth may come at
+    once. The limits of both are those of an account's APIs together; what is declared above them would never be met.
+
+    Source: https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html
+    """
+
+    requests_per_second: float = Field(gt=0, le=MAX_RATE)
+    burst: int | None = Field(default=None, ge=1, le=MAX_BURST)
+
+    @property
+    def at_once(self) -> int:
+        """How many requests may come at once."""
+        return min(MAX_BURST, max(1, math.ceil(self.requests_per_second))) if self.burst is None else self.burst
 
 
 def _score(value: Any) -> Any:
@@ -127,7 +148,7 @@ class Serving(Section):
     prices of ``problem.value``; it stands in the contract and in all records as a number.
 
     ``concurrency`` is how many requests are answered at once, of all versions together: so many are kept free for this
-    model, and it takes no more from the others.
+    model, and it takes no more from the others. ``rate`` is how many requests a second are let through to it.
     """
 
     memory_mb: int = Field(default=1024, ge=128, le=10240)
@@ -135,6 +156,7 @@ class Serving(Section):
     threshold: Annotated[OpenFraction, BeforeValidator(number_only)] = 0.5
     max_rows: int = Field(default=500, ge=1, le=5000)
     concurrency: int | None = Field(default=None, ge=1, le=10_000)
+    rate: Rate | None = None
     authorization: Literal["iam", "jwt", "none"] = "iam"
     jwt: Jwt | None = None
     endpoint: Endpoint | None = None
