@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -104,7 +105,7 @@ def start(
             fallback = Fallback(model, told, document, version=version, source=None, previous=previous)
     service = PredictionService(model, lambda: artifact, writer, time.perf_counter, features, fallback, capturing)
     metrics = ServerMetrics(model, version, name)
-    application = Application(service, model, metrics, clock=lambda: datetime.now(UTC), queue=queue)
+    application = Application(service, model, metrics, clock=partial(datetime.now, UTC), queue=queue)
     try:
         listening = listen(host, port)
     except OSError as error:

@@ -80,15 +80,11 @@ class Answering:
         return self.refuse(path, "overloaded", message)
 
     def count(self, answered: Answered, request_id: str, headers: Mapping[str, str]) -> None:
-        """Count what the service has answered in one step, by the native protocol."""
-        _, rows, latency_ms, lost = answered
-        if lost or rows.unseen:
-            answer = answer_of(answered)
-            self.metrics.count(NATIVE, answer, latency_ms / 1000)
-            if answer.is_faulty:
-                _log(answer, request_id, headers)
-            return
-        self.metrics.count_rows(len(rows.keys), latency_ms / 1000)
+        """Count and log what the service has answered in one step, by the native protocol."""
+        answer = answer_of(answered)
+        self.metrics.count(NATIVE, answer, answered.latency_ms / 1000)
+        if answer.is_faulty:
+            _log(answer, request_id, headers)
 
 
 def header_pairs(status: int, reply: Reply, request_id: str) -> list[tuple[bytes, bytes]]:

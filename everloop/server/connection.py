@@ -9,6 +9,8 @@ from everloop.server.application import Application
 from everloop.server.one_write import OneWrite
 
 if TYPE_CHECKING:
+    import asyncio
+
     from uvicorn.config import Config
     from uvicorn.server import ServerState
 
@@ -26,6 +28,11 @@ class Connection(OneWrite):
         self._answered_at = 0.0
         self._headers: list[tuple[bytes, bytes]] = []
         self._begins = b""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as the base class has it
+        """A caller has connected."""
+        self._below = transport
+        super().connection_made(transport)
 
     def data_received(self, data: bytes) -> None:
         """Bytes have come: of one request, of a part of one, or of several."""
@@ -60,7 +67,8 @@ class Connection(OneWrite):
             usual = b"".join([b"%b: %b\r\n" % header for header in self._headers])
             self._begins = _STATUS_LINES[200] + usual
         begins = self._begins if status == 200 else _STATUS_LINES[status] + self._begins.partition(b"\r\n")[2]
-        self.transport.send(begins + rest)  # type: ignore[attr-defined]  # JoinedTransport's
+        if not self._below.is_closing():
+            self._below.write(begins + rest)
         if self._ends:
             self.transport.close()
             return

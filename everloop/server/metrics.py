@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
+import math
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import accumulate
@@ -25,7 +26,8 @@ _COUNTED = {
     "UnusableScores": ("everloop_unusable_scores", "Rows the model had no score for"),
 }
 
-_USUAL = (NATIVE, 200)
+_MOST_KEPT = 1024
+"""Answers that wait to be added up."""
 
 
 class ServerMetrics(Collector):
@@ -50,6 +52,7 @@ class ServerMetrics(Collector):
         self._refused: Counter[str] = Counter()
         self._counts = dict.fromkeys(_COUNTED, 0.0)
         self._within, self._seconds = [0] * (len(_SECONDS) + 1), 0.0
+        self._usual: list[tuple[int, float]] = []
         self.waiting: Callable[[], int] = lambda: 0
         self._registry = CollectorRegistry()
         self._registry.register(self)
@@ -65,12 +68,27 @@ class ServerMetrics(Collector):
             if name in self._counts:
                 self._counts[name] += value
 
-    def count_rows(self, rows: int, seconds: float) -> None:
-        """Count an answer of the native protocol, to these rows and with nothing unusual."""
-        self._requests[_USUAL] += 1
-        self._within[bisect_left(_SECONDS, seconds)] += 1
-        self._seconds += seconds
-        self._counts["Predictions"] += rows
+    def count_rows(self, rows: int, latency_ms: float) -> None:
+        """Count an answer of the native protocol, to these rows and with nothing unusual.
+
+        The counts are added up when somebody asks for them, or there are many: nobody's answer waits for it.
+        """
+        kept = self._usual
+        kept.append((rows, latency_ms))
+        if len(kept) >= _MOST_KEPT:
+            self._add_up()
+
+    def _add_up(self) -> None:
+        kept, self._usual = self._usual, []
+        self._requests[NATIVE, 200] += len(kept)
+        self._counts["Predictions"] += sum(rows for rows, _ in kept)
+        seconds = sorted(latency_ms / 1000 for _, latency_ms in kept)
+        self._seconds += sum(seconds)
+        before = 0
+        for place, limit in enumerate((*_SECONDS, math.inf)):
+            within = bisect_right(seconds, limit)
+            self._within[place] += within - before
+            before = within
 
     def page(self) -> Reply:
         """The text that a scrape gets."""
@@ -78,6 +96,8 @@ class ServerMetrics(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """The counts, as the package writes them."""
+        if self._usual:
+            self._add_up()
         served = GaugeMetricFamily("everloop_served_info", "What is served", labels=["model", "version", "calibration"])
         served.add_metric(self._served, 1.0)
         yield served

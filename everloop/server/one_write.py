@@ -43,11 +43,6 @@ class JoinedTransport:
             return
         self._write(data)
 
-    def send(self, answer: bytes) -> None:
-        """Write a whole answer; of a caller who has gone, nothing."""
-        if not self._transport.is_closing():
-            self._write(answer)
-
     def flush(self) -> None:
         """Write what is kept back."""
         if self._head:

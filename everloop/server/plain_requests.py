@@ -18,7 +18,7 @@ from everloop.server.answering import Answering, Places, header_pairs
 from everloop.server.plain_heads import Plain, PlainHeads
 from everloop.serving.answer import Answer
 from everloop.serving.direct import Answered, Asked
-from everloop.serving.exchange import HttpRequest
+from everloop.serving.exchange import HttpRequest, whole
 from everloop.serving.protocols import NATIVE
 
 logger = logging.getLogger(__name__)
@@ -69,6 +69,7 @@ class PlainRequests:
         self._waiting: deque[_Waiting] = deque()
         self._together = 1
         self._is_due = False
+        self._count_rows = answering.metrics.count_rows
 
     def plain(self, data: bytes) -> Plain | None:
         """What is asked by ``data``, where that is one whole plain request, and such are answered here.
@@ -79,13 +80,12 @@ class PlainRequests:
 
     def add(self, caller: Caller, plain: Plain, *, alone: bool) -> None:
         """Answer a request in its turn; at once where its caller is ``alone``, so that no other can have asked."""
-        request_id, places = next(self._ids), self._places
-        if places.taken >= places.most:
-            self._tell(caller, self._answering.overloaded(NATIVE, places), request_id)
-            return
-        one = _Waiting(caller, plain, request_id)
-        if alone and not places.taken:
+        one, places = whole(_Waiting, (caller, plain, next(self._ids))), self._places
+        if alone and not places.taken and places.most:
             self._answer_alone(one)
+            return
+        if places.are_all_taken:
+            self._tell(caller, self._answering.overloaded(NATIVE, places), one.request_id)
             return
         places.taken += 1
         self._waiting.append(one)
@@ -135,9 +135,12 @@ class PlainRequests:
             self._answer_by_steps(one, at, None)
             return
         caller, plain, request_id = one
-        self._answering.count(answered, request_id, plain.headers)
-        body = answered[0]
+        body, rows, latency_ms, lost = answered
         caller.tell(200, _USUAL % (len(body), request_id.encode(), body))
+        if lost or rows.unseen:
+            self._answering.count(answered, request_id, plain.headers)
+        else:
+            self._count_rows(len(rows.keys), latency_ms)
 
     def _answer_by_steps(self, one: _Waiting, at: datetime, failed: Exception | None) -> None:
         caller, plain, request_id = one

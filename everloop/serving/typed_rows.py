@@ -22,7 +22,7 @@ import msgspec
 import numpy as np
 from msgspec.structs import astuple
 
-from everloop.row_key import KeyRefusedError, row_key
+from everloop.row_key import MAX_KEY_LENGTH, KeyRefusedError, row_key
 from everloop.serving.contract import CategoryField, NumberField, ServingContract
 from everloop.serving.rows import Columns, Rows
 from everloop.serving.typed_tensors import columns_of_body
@@ -170,14 +170,14 @@ class TypedReader:
         It gives None for any other. It takes the row, and how many quotes its document has, where that is to be known.
         """
         numbers, categories, written = self._numbers, self._categories, self._written
-        texts_of, others = self._known_texts(), self._choices[self._used :]
+        known_texts, others = _KnownTexts(self._choices[: self._used]), self._choices[self._used :]
         floats = Struct(f"{numbers.stop - numbers.start}d").pack
         shape, most = (1, numbers.stop - numbers.start), 2 * (2 + 1 + len(self._fields) + len(self._texts))
         array, from_bytes = np.array, np.ndarray
 
         def read(rows: list[Any], quotes: int | None) -> Rows | None:
             values = astuple(rows[0])
-            found = texts_of(values[categories])
+            found = known_texts[values[categories]]
             if found is None:
                 return None
             cat, missing = found
@@ -188,7 +188,9 @@ class TypedReader:
                 if text is None:
                     missing += 1
             key = values[0]
-            if type(key) is not str or not _is_plain_key(key):
+            if type(key) is not str or not (
+                (key.isascii() and key.isalnum() and len(key) <= MAX_KEY_LENGTH) or _is_plain_key(key)
+            ):
                 return None
             if quotes is not None and quotes != most - 2 * missing:
                 return None
@@ -200,30 +202,6 @@ class TypedReader:
             return Rows([key], num, cat, {}, [], partial(written, rows))
 
         return read
-
-    def _known_texts(self) -> Callable[[tuple[str | None, ...]], tuple[np.ndarray, int] | None]:
-        """Makes what gives the texts of a row as the model takes them, and how many of them are missing.
-
-        None where one is not known. Rows have the same few texts again and again: what is found of them is kept.
-        """
-        known = [texts for _, texts in self._choices[: self._used]]
-        kept: dict[tuple[str | None, ...], tuple[np.ndarray, int]] = {}
-
-        def texts_of(given: tuple[str | None, ...]) -> tuple[np.ndarray, int] | None:
-            found = kept.get(given)
-            if found is not None:
-                return found
-            for text, texts in zip(given, known, strict=True):
-                if text not in texts:
-                    return None
-            cat = np.array((tuple(text or "" for text in given),), _OBJECT)
-            cat.flags.writeable = False  # other rows have it too
-            if len(kept) >= _COMBINATIONS:
-                kept.clear()
-            found = kept[given] = cat, given.count(None)
-            return found
-
-        return texts_of
 
     def _quotes(self, columns: list[tuple[Any, ...]], rows: int) -> int:
         """How many quotes a document has that gives each field of such rows once, and has no text with a quote.
@@ -290,6 +268,33 @@ class TypedReader:
         return msgspec.defstruct(
             "Row", fields, rename=names, forbid_unknown_fields=True, kw_only=True, gc=False, weakref=False
         )
+
+
+class _KnownTexts(dict[tuple[str | None, ...], tuple[np.ndarray, int] | None]):
+    """The texts of a row as the model takes them, and how many of them are missing; None where one is not known.
+
+    Rows have the same few texts again and again: what is found of them is kept.
+
+    Parameters
+    ----------
+    choices : list of (int, set)
+        Where each text stands in a row, and what it may be.
+    """
+
+    def __init__(self, choices: list[tuple[int, frozenset[str | None]]]) -> None:
+        super().__init__()
+        self._known = [known for _, known in choices]
+
+    def __missing__(self, texts: tuple[str | None, ...]) -> tuple[np.ndarray, int] | None:
+        for text, known in zip(texts, self._known, strict=True):
+            if text not in known:
+                return None
+        cat = np.array((tuple(text or "" for text in texts),), _OBJECT)
+        cat.flags.writeable = False  # other rows have it too
+        if len(self) >= _COMBINATIONS:
+            self.clear()
+        found = self[texts] = cat, texts.count(None)
+        return found
 
 
 def _set_missing(rows: list[Any], column: tuple[Any, ...], name: str) -> None:

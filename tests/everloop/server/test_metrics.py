@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pytest
+
 from everloop.emf import MetricValue
 from everloop.server.metrics import ServerMetrics
 from everloop.serving.answer import Answer
@@ -31,3 +33,20 @@ def test_the_page_has_each_count_in_prometheus_form() -> None:
         "everloop_capture_lost_total 0.0",
         "everloop_requests_waiting 3.0",
     } <= set(lines)
+
+
+def test_many_usual_answers_are_counted_as_each_would_be() -> None:
+    one, other = ServerMetrics("m", 7, ""), ServerMetrics("m", 7, "")
+    for number in range(3000):  # more than are added up at once
+        rows, latency_ms = 1 + number % 3, (number % 70) ** 2 / 1.0
+        one.count_rows(rows, latency_ms)
+        metrics = [MetricValue("Predictions", rows), MetricValue("PredictionLatency", latency_ms)]
+        other.count("predictions", Answer(200, Reply(b""), metrics), latency_ms / 1000)
+    found, wanted = (
+        dict(line.rsplit(" ", 1) for line in by.page().body.decode().splitlines() if not line.startswith("#"))
+        for by in (one, other)
+    )
+    total = "everloop_request_seconds_sum"
+    assert float(found.pop(total)) == pytest.approx(float(wanted.pop(total)))
+    assert found == wanted
+    assert found["everloop_predictions_total"] == "6000.0"

@@ -230,3 +230,13 @@ def test_texts_that_come_again_are_read_alike_and_a_missing_one_is_not_mistaken_
         assert records(compiled, found) == records(plain, wanted)
         # THEN no one can change what other rows have too
         assert found.unseen or not found.cat.flags.writeable
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["1e5", "1E5", "007", "7", "0x1f", "abc", "t_1", "a" * 256, "a" * 257, "²", "٣", "é", "", "1e-5", "t-1", " t"],
+)
+def test_a_key_is_the_same_whichever_way_it_is_read(key: str) -> None:
+    given = body({**row("t1"), "train_id": key})
+    wanted, found = read(PLAIN, given), read(COMPILED, given)
+    assert (wanted.keys if isinstance(wanted, Rows) else wanted) == (found.keys if isinstance(found, Rows) else found)
