@@ -37,13 +37,16 @@ class Connection(OneWrite):
     def data_received(self, data: bytes) -> None:
         """Bytes have come: of one request, of a part of one, or of several."""
         plain, cycle = self._plain, self.cycle
-        if plain is not None and self._is_between and (cycle is None or cycle.response_complete):
+        if plain is not None and self._is_between and (cycle is None or cycle.response_complete) and plain.are_taken:
             while self._waits:  # who sends the next request before the answer gets them in this order
                 plain.answer_some()
             asked = plain.plain(data)
             if asked is not None:
                 self._waits = True
-                plain.add(self, asked, alone=len(self.connections) == 1)
+                if len(self.connections) == 1:
+                    plain.answer(self, asked)
+                else:
+                    plain.add(self, asked)
                 return
         super().data_received(data)
 

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from datetime import datetime
+from time import perf_counter
 from typing import NamedTuple, Protocol
 
 from everloop.server.answering import Answering, Places, header_pairs
 from everloop.server.plain_heads import Plain, PlainHeads
 from everloop.serving.answer import Answer
 from everloop.serving.direct import Answered, Asked
-from everloop.serving.exchange import HttpRequest, whole
+from everloop.serving.exchange import HttpRequest
 from everloop.serving.protocols import NATIVE
 
 logger = logging.getLogger(__name__)
@@ -56,13 +56,19 @@ class PlainRequests:
         The time at which a request arrives.
     ids : iterator of str
         Names of requests.
+
+    Attributes
+    ----------
+    plain : callable
+        What is asked by some bytes, where they are one plain request; see :meth:`PlainHeads.plain`.
     """
 
     def __init__(
         self, model: str, answering: Answering, places: Places, *, clock: Callable[[], datetime], ids: Iterator[str]
     ) -> None:
-        self._plain = PlainHeads(model).plain
+        self.plain = PlainHeads(model).plain
         self._answering = answering
+        self._service = answering.service
         self._places = places
         self._clock = clock
         self._ids = ids
@@ -71,19 +77,17 @@ class PlainRequests:
         self._is_due = False
         self._count_rows = answering.metrics.count_rows
 
-    def plain(self, data: bytes) -> Plain | None:
-        """What is asked by ``data``, where that is one whole plain request, and such are answered here.
+    @property
+    def are_taken(self) -> bool:
+        """Whether plain requests are answered here.
 
         They are not before the model has answered for the first time, nor where something limits its time.
         """
-        return None if self._answering.service.together is None else self._plain(data)
+        return self._service.step is not None
 
-    def add(self, caller: Caller, plain: Plain, *, alone: bool) -> None:
-        """Answer a request in its turn; at once where its caller is ``alone``, so that no other can have asked."""
-        one, places = whole(_Waiting, (caller, plain, next(self._ids))), self._places
-        if alone and not places.taken and places.most:
-            self._answer_alone(one)
-            return
+    def add(self, caller: Caller, plain: Plain) -> None:
+        """Answer a request in its turn."""
+        one, places = _Waiting(caller, plain, next(self._ids)), self._places
         if places.are_all_taken:
             self._tell(caller, self._answering.overloaded(NATIVE, places), one.request_id)
             return
@@ -93,33 +97,40 @@ class PlainRequests:
             self._is_due = True
             asyncio.get_running_loop().call_soon(self._answer_in_turn)
 
+    def answer(self, caller: Caller, plain: Plain) -> None:
+        """Answer a request at once, if none waits: its caller is alone, so no other can have come with it."""
+        if self._places.taken or not self._places.most:
+            self.add(caller, plain)
+        else:
+            self._answer_alone(caller, plain, next(self._ids))
+
     def answer_some(self) -> None:
         """Answer those that have waited longest, as many as take a short time together."""
         taken = [self._waiting.popleft() for _ in range(min(self._together, len(self._waiting)))]
         if not taken:
             return
-        began = time.perf_counter()
+        began = perf_counter()
         try:
             if len(taken) == 1:
-                self._answer_alone(taken[0])
+                self._answer_alone(*taken[0])
             else:
                 self._answer_together(taken, began)
         finally:
             self._places.taken -= len(taken)
-        self._learn(len(taken), time.perf_counter() - began)
+        self._learn(len(taken), perf_counter() - began)
 
-    def _answer_alone(self, one: _Waiting) -> None:
-        at, step = self._clock(), self._answering.service.step
-        assert step is not None  # it was there when this was added, and stays
+    def _answer_alone(self, caller: Caller, plain: Plain, request_id: str) -> None:
+        at, step = self._clock(), self._service.step
+        assert step is not None  # it was there when the request was taken, and stays
         try:
-            answered = step(one.plain.body, one.request_id, at, time.perf_counter())
+            answered = step(plain[0], request_id, at, perf_counter())
         except Exception as error:  # whatever it is, the steps say what comes of it
-            self._answer_by_steps(one, at, error)
+            self._answer_by_steps(caller, plain, request_id, at, error)
             return
-        self._tell_answered(one, answered, at)
+        self._tell_answered(caller, plain, request_id, answered, at)
 
     def _answer_together(self, taken: list[_Waiting], began: float) -> None:
-        at, together = self._clock(), self._answering.service.together
+        at, together = self._clock(), self._service.together
         assert together is not None  # as above
         answers: list[Answered | None] = [None] * len(taken)
         try:
@@ -127,14 +138,15 @@ class PlainRequests:
         except Exception as error:
             logger.warning("%d requests failed together, so each is asked alone: %r", len(taken), error)
         for one, answered in zip(taken, answers, strict=True):
-            self._tell_answered(one, answered, at)
+            self._tell_answered(*one, answered, at)
 
-    def _tell_answered(self, one: _Waiting, answered: Answered | None, at: datetime) -> None:
+    def _tell_answered(
+        self, caller: Caller, plain: Plain, request_id: str, answered: Answered | None, at: datetime
+    ) -> None:
         """Send the answer; of a request that is not as plain as it looked, by the steps."""
         if answered is None:
-            self._answer_by_steps(one, at, None)
+            self._answer_by_steps(caller, plain, request_id, at, None)
             return
-        caller, plain, request_id = one
         body, rows, latency_ms, lost = answered
         caller.tell(200, _USUAL % (len(body), request_id.encode(), body))
         if lost or rows.unseen:
@@ -142,8 +154,9 @@ class PlainRequests:
         else:
             self._count_rows(len(rows.keys), latency_ms)
 
-    def _answer_by_steps(self, one: _Waiting, at: datetime, failed: Exception | None) -> None:
-        caller, plain, request_id = one
+    def _answer_by_steps(
+        self, caller: Caller, plain: Plain, request_id: str, at: datetime, failed: Exception | None
+    ) -> None:
         request = HttpRequest(headers=plain.headers, body=plain.body)
         self._tell(caller, self._answering.answer(NATIVE, request, request_id, at, failed=failed), request_id)
 

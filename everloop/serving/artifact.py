@@ -23,10 +23,13 @@ from everloop.serving.exceptions import (
     ManifestFormatError,
     ScorerError,
 )
+from everloop.serving.exchange import whole
 from everloop.serving.rows import Rows
 from everloop.serving.scorer import Scorer
 from everloop.serving.scores import Scores
 from everloop.shown import listed
+
+_AS_SAID = tuple(Scores._field_defaults.values())
 
 CALIBRATION = "the function version's calibration"
 
@@ -50,7 +53,7 @@ class Artifact:
     def scores(self, raw: np.ndarray, rows: Rows) -> Scores:
         """What is served of the raw scores of a request's rows."""
         if self._serves_raw:
-            return Scores(raw, raw)
+            return whole(Scores, (raw, raw, *_AS_SAID))
         places = None if self._places is None else self._places(rows)
         return Scores.of(raw, self.calibration, places, self.contract.interval)
 
