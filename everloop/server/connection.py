@@ -65,13 +65,14 @@ class Connection(OneWrite):
         self._waits = False
         state = self.server_state
         state.total_requests += 1
+        if self._below.is_closing():
+            return
         if state.default_headers is not self._headers:  # others each second: the date is one of them
             self._headers = state.default_headers
             usual = b"".join([b"%b: %b\r\n" % header for header in self._headers])
             self._begins = _STATUS_LINES[200] + usual
         begins = self._begins if status == 200 else _STATUS_LINES[status] + self._begins.partition(b"\r\n")[2]
-        if not self._below.is_closing():
-            self._below.write(begins + rest)
+        self._below.write(begins + rest)
         if self._ends:
             self.transport.close()
             return
