@@ -39,6 +39,9 @@ pytestmark = [pytest.mark.xdist_group("loop of bad versions"), pytest.mark.slow]
 
 TARGETS = {"late_tram": "lambda_alias", "late_train": "sagemaker_endpoint"}
 SLOW_MS = 600
+COMPARED = 40
+"""So many answers of each version show a difference of scores or loss a million times surer than is asked."""
+
 ISSUER, AUDIENCE, SCOPE, CALLER = "https://login.example.com", "trains", "ask", "ann@example.org"
 DRILLED, DRILL_HOUR = "cron(0 22 * * ? *)", 22
 """When all rollouts here are over."""
@@ -159,8 +162,8 @@ def _kinds() -> Iterator[Bad]:
     yield Bad("error_rate", small_model(bias=float("nan")))
     yield Bad("refused_requests", small_model(), contract={"numbers": narrow})
     yield Bad("p99_latency", slowed(small_model(), products=7, side=1400), answers=4)
-    yield Bad("score_distance", small_model(bias=-4.0), answers=80)
-    yield Bad("added_loss", _mirrored(), answers=80, labels=True)
+    yield Bad("score_distance", small_model(bias=-4.0), answers=COMPARED)
+    yield Bad("added_loss", _mirrored(), answers=COMPARED, labels=True)
 
 
 GOOD, BETTER = Bad("", small_model()), Bad("", small_model(bias=0.05))
@@ -260,7 +263,7 @@ def judged(callers: Callers, seen: Seen, run_id: str, bad: Bad, champion: int) -
         newest = sum(seen.values()) // 2
         numbers = range(max(1, newest - 200), newest + 40)
         callers.tell([f"caller{i}-{number}" for i in range(2) for number in numbers])
-    callers.advance(3 if bad.answers < 80 else 50)
+    callers.advance(3 if bad.answers < COMPARED else 50)
     decided = callers.act("check", rollout={"rollout_id": rollout["rollout_id"]}, phase="canary")
     named = {"rollout_id": rollout["rollout_id"]}
     assert callers.act("rollback", rollout=named, reasons=decided["reasons"])["rolled_back"]
