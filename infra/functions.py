@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from aws_cdk import AssetHashType, Duration, RemovalPolicy, Stack
+from aws_cdk import AssetHashType, Duration, RemovalPolicy, Stack, Stage
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
@@ -17,7 +17,7 @@ from everloop.infra.acknowledgments import acknowledge
 from everloop.infra.function_catalogue import FunctionFacts, functions_of
 from everloop.infra.grants import Grant, give
 from everloop.infra.packaging.compiled import caches_of
-from everloop.infra.packaging.files import digest, write_folder
+from everloop.infra.packaging.files import digest, stage_folder
 from everloop.infra.packaging.function_code import SHARED, function_code
 from everloop.infra.packaging.imports import modules_of
 from everloop.infra.packaging.layers import Layer, build_layer
@@ -52,6 +52,7 @@ class ModelFunctions(Construct):
     ) -> None:
         super().__init__(scope, construct_id)
         self._endpoint_role_arn = endpoint_role_arn
+        self._assembly = _assembly_of(self)
         self._model, self._settings, self._platform = model, settings, platform
         self._names = ModelNames(model.declaration.model)
         probes = model.declaration.retraining.investment is not None
@@ -144,15 +145,18 @@ class ModelFunctions(Construct):
 
     def _code(self, part: Construct, name: str, built: Layer | None) -> lambda_.Code:
         contents = self._sources[name]
+        whole = {**contents, **self._caches[name]}
+        parts = {"code": sum(map(len, whole.values())), "layer": built.unzipped_bytes if built else 0}
+        check_unzipped_size(self._names.function(name), parts)
+        identity = digest(contents)
+        place = stage_folder(whole, identity, self._assembly)
         with tempfile.TemporaryDirectory() as scratch:
-            whole = {**contents, **self._caches[name]}
-            place = write_folder(whole, Path(scratch))
-            parts = {"code": sum(map(len, whole.values())), "layer": built.unzipped_bytes if built else 0}
-            check_unzipped_size(self._names.function(name), parts)
-            code = lambda_.Code.from_asset(
-                str(place), asset_hash=digest(contents), asset_hash_type=AssetHashType.CUSTOM
-            )
-            code.bind(part)  # copies the folder to the assembly now, while it is there
+            # Under a name without a dot: what follows one, the CDK would put behind the name of its copy. It finds the
+            # copy there and makes none; if it named copies otherwise one day, it would make it from this.
+            link = Path(scratch) / "code"
+            link.symlink_to(place)
+            code = lambda_.Code.from_asset(str(link), asset_hash=identity, asset_hash_type=AssetHashType.CUSTOM)
+            code.bind(part)  # looks for the copy now, while the link is there
             return code
 
     def _layers_of(self, built: Layer | None) -> list[lambda_.ILayerVersion]:
@@ -198,6 +202,13 @@ class ModelFunctions(Construct):
             "POWERTOOLS_METRICS_NAMESPACE": METRIC_NAMESPACE,
             **variables,
         }
+
+
+def _assembly_of(construct: Construct) -> Path:
+    """The folder that the assembly's assets are in."""
+    stage = Stage.of(construct)
+    assert stage is not None, "every stack is in an app, which is a stage"
+    return Path(stage.asset_outdir).resolve()
 
 
 def _architecture(settings: Settings) -> lambda_.Architecture:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
+import os
+import shutil
 import tarfile
 import zipfile
 from collections.abc import Mapping
@@ -13,6 +15,9 @@ from pathlib import Path
 NEVER_SHIPPED = frozenset({"__pycache__", ".pytest_cache", ".ruff_cache", ".ipynb_checkpoints", ".git"})
 FIXED_DATE = (1980, 1, 1, 0, 0, 0)
 """The earliest date a ZIP entry can have; every entry has it."""
+
+LEVEL = 4
+"""How hard archives are compressed: it takes half the time of the usual level, or less, for 3 to 5 % more bytes."""
 
 Contents = Mapping[str, bytes]
 """Files by their path inside an asset, with forward slashes."""
@@ -59,19 +64,40 @@ def folder_digest(folder: Path) -> str:
 
 def write_folder(contents: Contents, folder: Path) -> Path:
     """Write ``contents`` below ``folder``, which need not be there."""
+    made: set[str] = set()
     for name, data in sorted(contents.items()):
-        target = folder / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(data)
+        target = os.path.join(folder, name)
+        parent = os.path.dirname(target)
+        if parent not in made:
+            os.makedirs(parent, exist_ok=True)
+            made.add(parent)
+        with open(target, "wb", buffering=0) as file:
+            file.write(data)
     return folder
 
 
-def write_zip(folder: Path, target: Path) -> Path:
-    """Pack ``folder`` so that equal folders give equal bytes.
+def stage_folder(contents: Contents, asset_hash: str, assembly: Path) -> Path:
+    """Write ``contents`` to where the CDK copies a folder of this ``asset_hash`` to, which it leaves alone then.
 
-    At a level that takes half the time of the usual one, for 3 % more bytes.
+    What is there already has these contents.
+
+    Parameters
+    ----------
+    assembly : Path
+        The folder that the assembly's assets are in.
     """
-    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=4) as archive:
+    place = assembly / f"asset.{hashlib.sha256(asset_hash.encode()).hexdigest()}"
+    if not place.is_dir():
+        begun = place.with_name(f"{place.name}.writing-{os.getpid()}")
+        shutil.rmtree(begun, ignore_errors=True)
+        write_folder(contents, begun)
+        begun.rename(place)  # whole, or not there
+    return place
+
+
+def write_zip(folder: Path, target: Path) -> Path:
+    """Pack ``folder`` so that equal folders give equal bytes."""
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=LEVEL) as archive:
         for path in sorted(p for p in folder.rglob("*") if p.is_file()):
             entry = zipfile.ZipInfo(path.relative_to(folder).as_posix(), FIXED_DATE)
             entry.compress_type = zipfile.ZIP_DEFLATED
@@ -89,6 +115,6 @@ def write_tar_gz(contents: Contents, target: Path) -> Path:
             entry = tarfile.TarInfo(name)
             entry.size, entry.mode = len(data), 0o755 if name.endswith(".sh") else 0o644
             archive.addfile(entry, io.BytesIO(data))
-    with target.open("wb") as file, gzip.GzipFile(filename="", fileobj=file, mode="wb", mtime=0) as packed:
+    with target.open("wb") as file, gzip.GzipFile("", "wb", LEVEL, file, mtime=0) as packed:
         packed.write(plain.getvalue())
     return target

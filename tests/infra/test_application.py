@@ -103,6 +103,15 @@ def _documents(folder: Path) -> dict[str, bytes]:
     return {p.name: p.read_bytes() for p in folder.glob("*.json") if not p.name.startswith(no_templates)}
 
 
+def test_the_assembly_holds_its_assets_and_nothing_beside_them(assembly: Assembly) -> None:
+    """Functions' folders are written to where the CDK looks for them: it would leave a second copy elsewhere."""
+    documents = [json.loads(path.read_text(encoding="utf-8")) for path in assembly.folder.glob("*.assets.json")]
+    named = {file["source"]["path"] for document in documents for file in document["files"].values()}
+    written = {name for name in named if (assembly.folder / name).is_dir()}
+    assert len(written) >= len(FUNCTIONS)
+    assert {path.name for path in assembly.folder.glob("asset.*")} == {name for name in named if "asset." in name}
+
+
 def test_the_cdk_itself_finds_nothing_in_the_templates(other_process: Path) -> None:
     ours, careless = (
         json.loads((other_process / app / "validation-report.json").read_text(encoding="utf-8"))["pluginReports"]

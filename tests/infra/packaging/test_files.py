@@ -7,7 +7,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from everloop.infra.packaging.files import digest, read_folder, write_folder, write_tar_gz, write_zip
+from everloop.infra.packaging.files import digest, read_folder, stage_folder, write_folder, write_tar_gz, write_zip
 
 names = st.text("abc", min_size=1, max_size=3)
 contents = st.dictionaries(names, st.binary(max_size=20), min_size=1, max_size=4)
@@ -38,3 +38,18 @@ def test_caches_and_hidden_files_are_not_shipped(tmp_path: Path) -> None:
 @given(contents, contents)
 def test_equal_hashes_are_equal_contents(one: dict[str, bytes], other: dict[str, bytes]) -> None:
     assert (digest(one) == digest(other)) == (one == other)
+
+
+def test_a_folder_is_staged_whole_and_once(tmp_path: Path) -> None:
+    # GIVEN what a synthesis that was broken off has left
+    files = {"a.py": b"1", "sub/deep/b.py": b"2", "sub/c.py": b""}
+    place = stage_folder(files, "one", tmp_path)
+    place.rename(tmp_path / f"{place.name}.writing-{os.getpid()}")
+    # WHEN it is staged again, THEN it has its files alone, and nothing is left beside it
+    assert stage_folder({"a.py": b"1"}, "one", tmp_path) == place
+    assert [path.name for path in tmp_path.iterdir()] == [place.name]
+    assert read_folder(place) == {"a.py": b"1"}
+    # AND what is there stays, and another hash is another place
+    assert stage_folder(files, "one", tmp_path) == place
+    assert read_folder(place) == {"a.py": b"1"}
+    assert read_folder(stage_folder(files, "two", tmp_path)) == files
