@@ -9,6 +9,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import lzma
+import os
 import shutil
 import stat
 import struct
@@ -19,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, cast
 
-from localcloud.core.containment import inside
+from localcloud.core.containment import check_name, inside
 
 _COPY_BYTES = 1 << 18
 _HEAD_BYTES = 8192
@@ -132,7 +133,7 @@ def unpack_tar(archive: Path, into: Path, limits: Limits) -> None:
     ------
     UnsafeArchiveError
     """
-    budget = _Budget(limits)
+    budget, written = _Budget(limits), _Written(into)
     into.mkdir(parents=True, exist_ok=True)
     try:
         # Of the parts of a file, tarfile uses those that the meter has.
@@ -146,7 +147,7 @@ def unpack_tar(archive: Path, into: Path, limits: Limits) -> None:
                     )
                 if name:
                     content = tar.extractfile(member) if member.isreg() else None
-                    _write(into, name, content, member.mode)
+                    written.write(name, content, member.mode)
     except UnsafeArchiveError:
         raise
     except _DAMAGED as error:
@@ -160,7 +161,7 @@ def unpack_zip(archive: IO[bytes], into: Path, limits: Limits) -> None:
     ------
     UnsafeArchiveError
     """
-    budget = _Budget(limits)
+    budget, written = _Budget(limits), _Written(into)
     into.mkdir(parents=True, exist_ok=True)
     try:
         with zipfile.ZipFile(archive) as opened:
@@ -176,10 +177,10 @@ def unpack_zip(archive: IO[bytes], into: Path, limits: Limits) -> None:
                 if not name:
                     continue
                 if entry.is_dir():
-                    _write(into, name, None, mode)
+                    written.write(name, None, mode)
                 else:
                     with opened.open(entry) as content:
-                        _write(into, name, content, mode)
+                        written.write(name, content, mode)
     except UnsafeArchiveError:
         raise
     except _DAMAGED as error:
@@ -194,13 +195,25 @@ def _plain(name: str) -> str:
     return "" if name == "." else name
 
 
-def _write(into: Path, name: str, content: IO[bytes] | None, mode: int) -> None:
-    path = inside(into, name)
-    if content is None:
-        path.mkdir(parents=True, exist_ok=True)
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("wb") as file:
-        shutil.copyfileobj(content, file, _COPY_BYTES)
-    if mode:
-        path.chmod((mode & 0o777) | 0o644)
+class _Written:
+    """A directory that is written into: of members that are in one directory, it looks for links on the way once."""
+
+    def __init__(self, into: Path) -> None:
+        self._into = into
+        self._known: set[str] = set()
+
+    def write(self, name: str, content: IO[bytes] | None, mode: int) -> None:
+        """Write a file, or make a directory where there is no content."""
+        parent, path = name.rpartition("/")[0], os.path.join(self._into, name)
+        if content is None:
+            inside(self._into, name).mkdir(parents=True, exist_ok=True)
+            return
+        if parent in self._known and not os.path.islink(path):
+            check_name(name)
+        else:
+            inside(self._into, name).parent.mkdir(parents=True, exist_ok=True)
+            self._known.add(parent)
+        with open(path, "wb") as file:
+            shutil.copyfileobj(content, file, _COPY_BYTES)
+        if mode:
+            os.chmod(path, (mode & 0o777) | 0o644)

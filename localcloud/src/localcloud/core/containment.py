@@ -21,13 +21,24 @@ def inside(directory: Path, name: str) -> Path:
         When the name is empty, absolute, has a part ``.``, ``..`` or none, a backslash, a NUL or a part too long, half
         a character, or leads through a link that points elsewhere.
     """
-    problem = _problem(name)
-    if problem is not None:
-        raise EscapingPathError(f"{name!r} {problem}")
+    check_name(name)
     path = directory / name
     if not path.resolve().is_relative_to(directory.resolve()):
         raise EscapingPathError(f"{name!r} leads out of its directory through a link")
     return path
+
+
+def check_name(name: str) -> None:
+    """Find that a name leads nowhere but below its directory, were there no links.
+
+    Raises
+    ------
+    EscapingPathError
+        As :func:`inside` does for a name.
+    """
+    problem = _problem(name)
+    if problem is not None:
+        raise EscapingPathError(f"{name!r} {problem}")
 
 
 def _problem(name: str) -> str | None:
