@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -146,22 +146,32 @@ def _constant(node: Node, key: Mapping[str, str]) -> Value | None:
 
 def _projected(
     table: CatalogueTable, use: TableUse, predicates: Sequence[Sequence[Predicate]], now: datetime
-) -> Iterator[Partition]:
+) -> tuple[Partition, ...]:
     """Partitions of a projected table whose values are wanted, key by key."""
-    columns = []
-    for key, demanded in zip(table.partition_keys, predicates, strict=True):
-        columns.append(_held(key, demanded, _projected_values(table, key["Name"], use, demanded, now)))
-    template = table.parameters.get("storage.location.template")
+    columns = tuple(
+        tuple(_held(key, demanded, _projected_values(table, key["Name"], use, demanded, now)))
+        for key, demanded in zip(table.partition_keys, predicates, strict=True)
+    )
+    names = tuple(key["Name"] for key in table.partition_keys)
+    return _located(names, columns, table.parameters.get("storage.location.template"), table.location)
+
+
+@lru_cache(maxsize=4)
+def _located(
+    names: tuple[str, ...], columns: tuple[tuple[str, ...], ...], template: str | None, location: str
+) -> tuple[Partition, ...]:
+    """A partition for each combination of values; kept, for a query without bounds asks for all days of decades."""
+    found = []
     for values in itertools.product(*columns):
-        named = dict(zip((key["Name"] for key in table.partition_keys), values, strict=True))
+        named = dict(zip(names, values, strict=True))
         if template:
-            location = template
+            place = template
             for name, value in named.items():
-                location = location.replace("${" + name + "}", value)
+                place = place.replace("${" + name + "}", value)
         else:
-            path = "".join(f"{name}={value}/" for name, value in named.items())
-            location = f"{table.location.rstrip('/')}/{path}"
-        yield Partition(values, location)
+            place = f"{location.rstrip('/')}/" + "".join(f"{name}={value}/" for name, value in named.items())
+        found.append(Partition(values, place))
+    return tuple(found)
 
 
 def _projected_values(
@@ -250,7 +260,11 @@ def _sorts_by_time(pattern: str) -> bool:
 def _dates(first: datetime, numbers: range, step: timedelta, pattern: str) -> list[str]:
     """The dates of these numbers, counted in steps from ``first`` on, as text."""
     # A query without bounds asks for years of dates, up to a NOW that moves: they are kept by the block.
-    return [_block(first, number // _BLOCK, step, pattern)[number % _BLOCK] for number in numbers]
+    found: list[str] = []
+    for number in range(numbers.start // _BLOCK, -(-numbers.stop // _BLOCK)):
+        begin = number * _BLOCK
+        found += _block(first, number, step, pattern)[max(numbers.start - begin, 0) : numbers.stop - begin]
+    return found
 
 
 @lru_cache(maxsize=256)

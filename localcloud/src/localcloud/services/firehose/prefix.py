@@ -7,6 +7,7 @@ import re
 import string
 import uuid
 from datetime import datetime
+from functools import lru_cache
 
 from localcloud.services.firehose.exceptions import UnsupportedDestinationError
 
@@ -69,18 +70,24 @@ def expand_prefix(prefix: str, at: datetime, error_type: str | None = None) -> s
 
 def format_java(pattern: str, at: datetime) -> str:
     """A time in the pattern language of Java's ``DateTimeFormatter``, as far as dates and times go."""
-    parts = []
+    return "".join(at.strftime(text) if is_directive else text for is_directive, text in _pieces(pattern))
+
+
+@lru_cache(maxsize=64)
+def _pieces(pattern: str) -> tuple[tuple[bool, str], ...]:
+    """What a pattern consists of: text, and directives of ``strftime``."""
+    pieces = []
     for match in _PATTERN.finditer(pattern):
         text = match.group(0)
         if match.group(1) is not None:
-            parts.append(match.group(1) or "'")
+            pieces.append((False, match.group(1) or "'"))
         elif match.group(2) is not None:
             if text not in _LETTERS:
                 raise UnsupportedDestinationError(f"timestamp pattern {pattern!r}: {text!r} is not supported")
-            parts.append(at.strftime(_LETTERS[text]))
+            pieces.append((True, _LETTERS[text]))
         else:
-            parts.append(text)
-    return "".join(parts)
+            pieces.append((False, text))
+    return tuple(pieces)
 
 
 def object_name(stream: str, version: str, at: datetime, extension: str) -> str:
