@@ -25,6 +25,7 @@ from localcloud.core.account import instances_quota
 from localcloud.core.botocore_values import as_json, epoch_milliseconds
 from localcloud.core.context import CloudContext
 from localcloud.core.patching import add, replace, wrap
+from localcloud.core.preloaded.kept_bytecode import bytecode_folder
 from localcloud.core.preloaded.preloading import Preloading
 from localcloud.iam.identities import UnknownRoleError
 from localcloud.iam.roles import RoleNotAssumableError, check_trust
@@ -79,7 +80,7 @@ def install(context: CloudContext) -> None:
     """Run jobs."""
     creating = threading.Lock()
     _jobs.clear()
-    _preloading.append(preload := preloading(context.settings))
+    _preloading.append(preload := preloading(context.settings, compiled=bytecode_folder(context.cache_directory)))
     spot_interruptions(context.settings)  # refused here, where it stands, and not when a job meets it
 
     def end_training(record: Any, job: TrainingJob) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from localcloud.core.account import Account
 from localcloud.core.activity import Activity
 from localcloud.core.clock import Clock
+from localcloud.core.preloaded.kept_bytecode import bytecode_folder
 from localcloud.services.lambda_.managed_layers import ManagedLayer
 from localcloud.services.lambda_.runtime.aliases import AliasStore
 from localcloud.services.lambda_.runtime.asynchronous import AsynchronousInvoker
@@ -75,7 +76,7 @@ class LambdaService:
         self.aliases = AliasStore(self.store)
         self.policies = PolicyStore(self.store)
         self.pools = WorkerPools(limits, clock.now)
-        self._prepared = PreparedWorkers(preload, state_directory / "compiled")
+        self._prepared = PreparedWorkers(preload, bytecode_folder(cache_directory))
         self.invoker = Invoker(
             store=self.store,
             pools=self.pools,

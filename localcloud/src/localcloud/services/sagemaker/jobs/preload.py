@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 
 from localcloud.core.preloaded.preloading import Preloading
 from localcloud.core.settings import Settings, SettingsError
@@ -13,13 +14,17 @@ from localcloud.services.sagemaker.jobs.spot import INTERRUPTIONS
 _KEYS = {"images", "preload", "preload_environment", INTERRUPTIONS}
 
 
-def preloading(settings: Settings, environment: Mapping[str, str] | None = None) -> Preloading:
+def preloading(
+    settings: Settings, environment: Mapping[str, str] | None = None, *, compiled: Path | None = None
+) -> Preloading:
     """A server of job programs that has imported the modules of ``preload``; with none, jobs start plainly.
 
     Parameters
     ----------
     environment : mapping, optional
         What programs start with; what jobs of a local cloud do unless given.
+    compiled : Path, optional
+        Where they leave what they compile, for programs of other servers too; a folder of this one's own unless given.
 
     Raises
     ------
@@ -37,4 +42,4 @@ def preloading(settings: Settings, environment: Mapping[str, str] | None = None)
         raise SettingsError(f"{settings.file}: [sagemaker.preload_environment] = {preset!r}: it is a table of texts")
     if environment is None:
         environment = {**INTERPRETER_VARIABLES, "PATH": os.environ.get("PATH", os.defpath)}
-    return Preloading(modules, environment, preset)
+    return Preloading(modules, environment, preset, compiled=compiled)
