@@ -12,6 +12,7 @@ from typing import Any
 
 import duckdb
 import numpy as np
+import pyarrow as pa
 
 from everloop.lake_tables import DATE, TABLES
 from everloop.model_file import ModelDeclaration
@@ -204,13 +205,13 @@ class WatchedLake:
         ]
 
     def _insert(self, kind: str, records: list[list[Any]]) -> None:
-        """Column by column: row by row takes fifty times as long."""
+        """As a table of Arrow: row by row takes fifty times as long, and as lists half as long again."""
         if records:
-            table = f'"{self.declaration.model}_{kind}"'
-            types = self.connection.execute(f"SELECT column_type FROM (DESCRIBE {table})").fetchall()
-            columns = ", ".join(f"unnest(?::{column}[])" for (column,) in types)
-            values = [list(column) for column in zip(*records, strict=True)]
-            self.connection.execute(f"INSERT INTO {table} SELECT {columns}", values)
+            columns = [pa.array(column) for column in zip(*records, strict=True)]
+            given = pa.Table.from_arrays(columns, names=[f"c{number}" for number in range(len(columns))])
+            self.connection.register("given", given)
+            self.connection.execute(f'INSERT INTO "{self.declaration.model}_{kind}" SELECT * FROM given')
+            self.connection.unregister("given")
 
 
 def _cell(value: Any) -> Any:
