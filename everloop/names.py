@@ -78,6 +78,9 @@ SERVER_ERRORS = "ServerErrors"
 REQUESTS_REFUSED = "RequestsRefused"
 """Metrics of the prediction function that the guardrail reads: answered with 5xx or by a fallback, and with 4xx."""
 
+ROWS_REFUSED = "RowsRefused"
+"""Rows that were answered with an error, of requests whose other rows got a prediction."""
+
 UNSEEN = "unseen"
 """Of an event, and of a request that is passed on: that no caller asked it, so nothing is captured or counted. No
 request of the HTTP API can say so: this stands beside the request and not in it."""

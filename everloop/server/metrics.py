@@ -23,6 +23,7 @@ _COUNTED = {
     "UnseenCategories": ("everloop_unseen_categories", "Values training never saw"),
     "FallbackAnswers": ("everloop_fallback_answers", "Rows that the fallback answered"),
     "CaptureFallback": ("everloop_capture_lost", "Captured rows that were not taken"),
+    "RowsRefused": ("everloop_rows_refused", "Rows that were answered with an error, among others that were right"),
     "UnusableScores": ("everloop_unusable_scores", "Rows the model had no score for"),
 }
 

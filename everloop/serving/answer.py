@@ -80,7 +80,9 @@ class Answer(NamedTuple):
 
         What its contract refused it had not to answer: that is counted as refused.
         """
-        return self.status >= 500 or (self.fell_back is not None and self.fell_back.reason != REFUSED_BY_CONTRACT)
+        if self.status >= 500 or self.no_score is not None:
+            return True
+        return self.fell_back is not None and self.fell_back.reason != REFUSED_BY_CONTRACT
 
     @property
     def is_faulty(self) -> bool:

@@ -190,6 +190,10 @@ class ErrorFacts(TypedDict):
     index: int | None
 
 
+Errors = Mapping[int, ErrorFacts]
+"""What is wrong with rows, by their places in the request, from 0."""
+
+
 class ErrorDocument(TypedDict):
     """The answer to a request that got no prediction."""
 

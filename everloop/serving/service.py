@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from everloop.emf import MetricValue
-from everloop.names import REQUESTS_REFUSED
+from everloop.names import REQUESTS_REFUSED, ROWS_REFUSED
 from everloop.prediction_ids import ALL
 from everloop.serving.answer import Answer, FellBack, answer_metrics, milliseconds
 from everloop.serving.artifact import Artifact
@@ -25,6 +25,7 @@ from everloop.serving.protocols import (
     PROTOCOLS,
     DataPlaneProtocol,
     Question,
+    ReportsRowErrors,
     ServedModel,
     protocol_at,
     refuse_method,
@@ -139,7 +140,7 @@ class PredictionService:
         if request.path != rest:
             request = request._replace(path=rest)
         asked = _Asked(protocol, request, request_id, at, unseen, started)
-        fallback = None
+        fallback, question = None, None
         try:
             if rest and path.strip("/") == OPENAPI:
                 return Answer(200, self._description(request))
@@ -147,23 +148,27 @@ class PredictionService:
                 return Answer(200, protocol.page(request, lambda: self._served()[1]))
             fallback = self._fallback
             artifact, served = self._served()
-            question, rows = _read(asked, served)
+            question = _question(asked, served)
+            rows = served.parser.rows(question.instances)
             if failed is not None:
                 raise failed
             scores = artifact.scores(self._score(artifact.scorer, artifact.contract, rows), rows)
         except RequestError as error:
             refused = _bad_request(error, protocol)
-            if unseen or fallback is None or not fallback.answers_refused(error.code, at):
-                return refused
-            answer = self._fall_back(fallback, asked, error, refused)
-            # What neither takes is the caller's to mend, as the version itself says it.
-            return refused if answer.fell_back is None else answer
+            if not unseen and fallback is not None and fallback.answers_refused(error.code, at):
+                answer = self._fall_back(fallback, asked, error, refused)
+                if answer.fell_back is not None:
+                    return answer
+                # What neither takes is the caller's to mend, as the version itself says it.
+            return self._reported(asked, question) or refused
         except NoChampionError as error:
             return Answer(STATUS_OF_CODE["no_champion"], protocol.refusal("no_champion", str(error)))
         except Exception as error:
             failure = _failure(error, protocol)
             if fallback is not None:
                 return self._fall_back(fallback, asked, error, failure)
+            if isinstance(error, NoScoreError) and (reported := self._reported(asked, question)) is not None:
+                return reported
             if failure is None:
                 raise
             return failure
@@ -199,6 +204,38 @@ class PredictionService:
         reply = question.answer(scores, request_id=asked.request_id)
         return Answer(200, reply, answer_metrics(rows, self._elapsed_ms(asked.started), lost), lost)
 
+    def _reported(self, asked: _Asked, question: Question | None) -> Answer | None:
+        """The answer to the rows that are right, with an error in the place of each other one.
+
+        None where nobody asked for that, or no row is right.
+        """
+        if question is None or isinstance(question.instances, Rows):
+            return None
+        if not isinstance(question, ReportsRowErrors) or not question.reports:
+            return None
+        from everloop.serving.row_errors import right_rows  # now: few ask for it
+
+        artifact, served = self._served()
+        right = right_rows(
+            served.parser, question.instances, lambda rows: self._score(artifact.scorer, artifact.contract, rows)
+        )
+        if right is None:
+            return None
+        scores = artifact.scores(right.raw, right.rows)
+        answer = self._answer(
+            asked,
+            artifact.contract,
+            question.with_errors(right.errors),
+            right.rows,
+            scores,
+            version=served.version,
+        )
+        metrics = [*answer.metrics, MetricValue(ROWS_REFUSED, len(right.errors))]
+        if right.no_score is not None:
+            unusable = sum(error["code"] == "no_score" for error in right.errors.values())
+            metrics.append(MetricValue("UnusableScores", unusable))
+        return answer._replace(metrics=metrics, no_score=right.no_score)
+
     def settle(self) -> None:
         """Make ready for many requests, once one is answered: what that takes would have delayed its answer."""
         if self._loaded is not None and not self._settled:
@@ -229,7 +266,8 @@ class PredictionService:
         try:
             substitute = fallback.substitute(artifact)
             served = ServedModel(substitute.version, RequestParser(substitute.contract, self._declared))
-            question, rows = _read(asked, served)
+            question = _question(asked, served)
+            rows = served.parser.rows(question.instances)
             scores = substitute.scores(rows, asked.at)
             answer = self._answer(asked, substitute.contract, question, rows, scores, version=substitute.captured_as)
         except RequestError as refusal:
@@ -268,8 +306,8 @@ class PredictionService:
         return milliseconds(self._timer() - started)
 
 
-def _read(asked: _Asked, served: ServedModel) -> tuple[Question, Rows]:
-    """What is asked, and its rows as the contract takes them.
+def _question(asked: _Asked, served: ServedModel) -> Question:
+    """What is asked.
 
     Raises
     ------
@@ -277,9 +315,7 @@ def _read(asked: _Asked, served: ServedModel) -> tuple[Question, Rows]:
     """
     protocol, request = asked.protocol, asked.request
     data = read_body(request.body, is_base64=request.is_base64, headers=request.headers, taken=protocol.media_types)
-    question = protocol.question(request, data, served)
-    rows = question.instances
-    return question, rows if isinstance(rows, Rows) else served.parser.rows(rows)
+    return protocol.question(request, data, served)
 
 
 def _bad_request(error: RequestError, protocol: DataPlaneProtocol) -> Answer:

@@ -7,18 +7,25 @@ from typing import Any
 from everloop.serving.contract import ServingContract
 from everloop.serving.exchange import JSON
 from everloop.serving.openapi import Description, schemas
+from everloop.serving.protocols.predictions import ON_ROW_ERROR, REFUSE, REPORT
 
 
 def paths(contract: ServingContract) -> dict[str, Any]:
     """``predictions``."""
-    asked = {**schemas.document({"instances": schemas.rows(contract)}), "additionalProperties": False}
+    rows = schemas.rows(contract)
+    asked = {**schemas.document({"instances": rows}), "additionalProperties": False}
+    asked["properties"][ON_ROW_ERROR] = {
+        "enum": [REFUSE, REPORT],
+        "description": "Whether a row that is wrong has the request refused, or is answered with its error",
+    }
     answered = schemas.document(
         {
             "model": {"const": contract.model},
             **schemas.about(contract),
-            "predictions": schemas.rows(contract, schemas.output_row(contract)),
+            "predictions": schemas.rows(contract, {"anyOf": [schemas.output_row(contract), schemas.native_error()]}),
         }
     )
+    answered["properties"]["row_errors"] = {"type": "integer", "minimum": 0}
     operation = schemas.operation(
         "Predict rows", {JSON: {"schema": answered}}, schemas.native_error(), body={JSON: {"schema": asked}}
     )

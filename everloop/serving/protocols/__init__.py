@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from everloop.seams import Seam
 from everloop.serving.exceptions import RequestError
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from everloop.serving.contract import ServingContract
     from everloop.serving.exchange import HttpRequest
     from everloop.serving.request import RequestParser
+    from everloop.serving.response import Errors
     from everloop.serving.rows import Rows
     from everloop.serving.scores import Scores
 
@@ -61,6 +62,20 @@ class Question(Protocol):
         model said, and its bounds where there are ``scores.bounds`` (:func:`everloop.serving.response.outputs`); which
         version and calibration gave them, and the coverage of the bounds.
         """
+        ...
+
+
+@runtime_checkable
+class ReportsRowErrors(Protocol):
+    """A question of a protocol that has a place for the error of a row."""
+
+    @property
+    def reports(self) -> bool:
+        """Whether its caller asked for that; else a request with a row that is wrong is refused whole."""
+        ...
+
+    def with_errors(self, errors: Errors) -> Question:
+        """The question, whose answer has these errors at their places, and takes the scores of all other rows."""
         ...
 
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import MappingProxyType
 from typing import NamedTuple, NotRequired, TypedDict
 
 from everloop.serving.exceptions import RequestError
 from everloop.serving.exchange import JSON, HttpRequest, Reply, json_reply
 from everloop.serving.protocols import PROTOCOLS, DataPlaneProtocol, ServedModel, refuse_method
 from everloop.serving.request import LONGEST_NAME, kind_of, parse_json
-from everloop.serving.response import about_scores, error_document, output_rows
+from everloop.serving.response import ErrorFacts, Errors, about_scores, error_document, output_rows
 from everloop.serving.rows import Rows
 from everloop.serving.scores import Scores
-from everloop.shown import shortened
+from everloop.shown import shortened, shown
+
+NO_ERRORS: Errors = MappingProxyType({})
 
 
 class Prediction(TypedDict):
@@ -32,6 +35,12 @@ class Prediction(TypedDict):
     high: NotRequired[float]
 
 
+class RowError(TypedDict):
+    """In the place of a prediction: what is wrong with the row, where its caller asked for that."""
+
+    error: ErrorFacts
+
+
 class PredictionsDocument(TypedDict):
     """The answer to a request. ``calibration`` names what stands between raw and served scores; null: nothing.
 
@@ -43,26 +52,38 @@ class PredictionsDocument(TypedDict):
     version: int
     calibration: str | None
     coverage: NotRequired[float]
-    predictions: list[Prediction]
+    row_errors: NotRequired[int]
+    predictions: list[Prediction | RowError]
+
+
+ON_ROW_ERROR = "on_row_error"
+REFUSE, REPORT = "refuse", "report"
+"""What becomes of a request with a row that is wrong: it is refused whole, or the other rows are answered."""
 
 
 class Instances(NamedTuple):
-    """Rows as objects, predictions as objects."""
+    """Rows as objects, predictions as objects; in the place of a row that is wrong its error, if it ``reports``."""
 
     instances: list[object] | Rows
     served: ServedModel
+    reports: bool = False
+    errors: Errors = NO_ERRORS
+
+    def with_errors(self, errors: Errors) -> Instances:
+        """The same, with errors at these places."""
+        return self._replace(errors=errors)
 
     def answer(self, scores: Scores, *, request_id: str) -> Reply:
         """A :class:`PredictionsDocument`: model, version, calibration, and one entry a row."""
         served, contract = self.served, self.served.contract
-        return served.reply(
-            {
-                "model": contract.model,
-                "version": served.version,
-                **about_scores(scores),
-                "predictions": output_rows(contract, scores, request_id),
-            }
-        )
+        rows = output_rows(contract, scores, request_id)
+        document = {"model": contract.model, "version": served.version, **about_scores(scores)}
+        if self.reports:
+            document["row_errors"] = len(self.errors)
+            answered = iter(rows)
+            places = range(len(rows) + len(self.errors))
+            rows = [{"error": self.errors[at]} if at in self.errors else next(answered) for at in places]
+        return served.reply({**document, "predictions": rows})
 
 
 class Predictions:
@@ -83,7 +104,7 @@ class Predictions:
         return True
 
     def question(self, request: HttpRequest, body: bytes, served: ServedModel) -> Instances:
-        """The list ``instances``, which is all that the body has."""
+        """The list ``instances``, and what is to become of the request where a row is wrong."""
         rows = served.parser.rows_of_body(body)
         if rows is not None:
             return Instances(rows, served)
@@ -95,12 +116,17 @@ class Predictions:
             message = "the field 'instances' is missing; send {\"instances\": [{...}, ...]}"
             raise RequestError("no_instances", message, field="instances")
         for name in document:
-            if name != "instances":
+            if name not in ("instances", ON_ROW_ERROR):
                 raise RequestError(
                     "unknown_feature",
                     f"the body has an unknown field {shortened(name, LONGEST_NAME)!r}",
                     field=shortened(name, LONGEST_NAME),
                 )
+        on_row_error = document.get(ON_ROW_ERROR, REFUSE)
+        if on_row_error not in (REFUSE, REPORT):
+            found = shown(on_row_error) if isinstance(on_row_error, str) else kind_of(on_row_error)
+            message = f"{ON_ROW_ERROR!r} is {found}; send {REFUSE!r} or {REPORT!r}"
+            raise RequestError("wrong_type", message, field=ON_ROW_ERROR)
         instances = document["instances"]
         if not isinstance(instances, list):
             raise RequestError("wrong_type", f"'instances' is {kind_of(instances)}; send a list", field="instances")
@@ -113,7 +139,7 @@ class Predictions:
                 f"'instances' has {len(instances)} rows; at most {most} are accepted at once",
                 field="instances",
             )
-        return Instances(instances, served)
+        return Instances(instances, served, on_row_error == REPORT)
 
     def page(self, request: HttpRequest, load: Callable[[], ServedModel]) -> Reply:
         """None: every path that is no prediction was refused before."""

@@ -156,7 +156,7 @@ def test_csv_has_a_column_for_each_class() -> None:
 def test_the_openapi_document_names_the_classes() -> None:
     document = openapi_document(contract(), 3)
     answer = document["paths"]["/predictions"]["post"]["responses"]["200"]["content"]["application/json"]["schema"]
-    row = answer["properties"]["predictions"]["items"]["properties"]
+    row = answer["properties"]["predictions"]["items"]["anyOf"][0]["properties"]
     assert row["prediction"] == {"enum": list(CLASSES)}
     assert row["probabilities"]["required"] == list(CLASSES)
 
