@@ -17,14 +17,17 @@ from everloop.cli.output import Output
 from everloop.cli.signed_http import SignedHttpClient
 from everloop.json_text import read_json
 
-COLUMNS = ("prediction", "probability", "low", "high")
+COLUMNS = ("prediction", "probability", "low", "high", "error")
 
 
 @click.command()
 @model_argument
 @click.argument("instances", metavar="[FILE]", type=click.File("r"), default=sys.stdin)
+@click.option(
+    "--good-rows", is_flag=True, help="Answer the rows that are right, and say what is wrong with the others."
+)
 @json_option
-def predict(model: str, instances: IO[str], as_json: bool) -> None:
+def predict(model: str, instances: IO[str], good_rows: bool, as_json: bool) -> None:
     """Ask MODEL for predictions on the rows of FILE, or of standard input: a request's body, a list, or one row."""
     try:
         given = read_json(instances.read().removeprefix("\ufeff"))
@@ -35,14 +38,22 @@ def predict(model: str, instances: IO[str], as_json: bool) -> None:
     output, account = Output(as_json), Account()
     deployed = account.model(model)
     with closing(SignedHttpClient(account, deployed)) as http:
-        answer = ask(http, deployed, rows_of(given))
+        answer = ask(http, deployed, rows_of(given), good_rows=good_rows)
     output.document(answer)
-    columns = columns_of(answer["predictions"])
+    told = told_of(answer["predictions"])
+    columns = columns_of(told)
     output.table(
         f"{model}, version {answer['version']}",
         ["prediction id", *columns],
-        ([one["prediction_id"], *(one.get(name) for name in columns)] for one in answer["predictions"]),
+        ([one.get("prediction_id"), *(one.get(name) for name in columns)] for one in told),
     )
+
+
+def told_of(answered: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The answers to rows; in the place of an error what is wrong, as a sentence."""
+    return [
+        {"error": f"{one['error']['code']}: {one['error']['message']}"} if "error" in one else one for one in answered
+    ]
 
 
 def columns_of(predictions: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -12,6 +12,14 @@ if TYPE_CHECKING:
     from everloop.serving.protocols.predictions import PredictionsDocument  # with numpy
 
 
-def predict(http: JsonClient, model: DeployedModel, instances: list[JsonObject]) -> PredictionsDocument:
-    """Answer ``instances`` in one request; docs/after-deploy.md shows both bodies."""
-    return cast("PredictionsDocument", http.post(model.predictions_url, {"instances": instances}))
+def predict(
+    http: JsonClient, model: DeployedModel, instances: list[JsonObject], *, good_rows: bool = False
+) -> PredictionsDocument:
+    """Answer ``instances`` in one request; docs/after-deploy.md shows both bodies.
+
+    With ``good_rows`` each row that is wrong is answered by its error, and does not have the others refused.
+    """
+    body: JsonObject = {"instances": instances}
+    if good_rows:
+        body["on_row_error"] = "report"
+    return cast("PredictionsDocument", http.post(model.predictions_url, body))

@@ -35,12 +35,6 @@ class Prediction(TypedDict):
     high: NotRequired[float]
 
 
-class RowError(TypedDict):
-    """In the place of a prediction: what is wrong with the row, where its caller asked for that."""
-
-    error: ErrorFacts
-
-
 class PredictionsDocument(TypedDict):
     """The answer to a request. ``calibration`` names what stands between raw and served scores; null: nothing.
 
@@ -52,7 +46,22 @@ class PredictionsDocument(TypedDict):
     version: int
     calibration: str | None
     coverage: NotRequired[float]
-    row_errors: NotRequired[int]
+    predictions: list[Prediction]
+
+
+class RowError(TypedDict):
+    """In the place of a prediction: what is wrong with the row."""
+
+    error: ErrorFacts
+
+
+class ReportedDocument(TypedDict):
+    """The answer to a request with ``on_row_error: report``, beside what a :class:`PredictionsDocument` has.
+
+    ``row_errors`` counts the rows that have an error.
+    """
+
+    row_errors: int
     predictions: list[Prediction | RowError]
 
 
