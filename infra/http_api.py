@@ -23,10 +23,9 @@ class Limit:
 SHARED = Limit(1000, 2000)
 """Of the API that models share."""
 
+# None of them is about a person: an address is, and so is the name of a role's session.
 _LOGGED = {
     "requestId": "requestId",
-    "ip": "identity.sourceIp",
-    "caller": "identity.userArn",
     "time": "requestTime",
     "route": "routeKey",
     "status": "status",

@@ -73,7 +73,10 @@ def test_a_rate_is_kept_by_an_api_of_the_models_own() -> None:
     (group,) = template.find_resources("AWS::Logs::LogGroup").items()
     assert group[1]["Properties"]["LogGroupName"] == "/aws/vendedlogs/everloop/api/late_train"
     assert given["AccessLogSettings"]["DestinationArn"] == {"Fn::GetAtt": [group[0], "Arn"]}
-    assert "$context.identity.userArn" in given["AccessLogSettings"]["Format"]
+    logged = json.loads(given["AccessLogSettings"]["Format"])
+    assert {"requestId", "route", "status", "latency", "integrationError"} <= set(logged)
+    personal = ("identity", "authorizer", "path", "Host", "domain")
+    assert not [field for field in logged.values() if any(word in field for word in personal)]
 
 
 def test_all_of_a_model_with_a_rate_is_in_its_own_api() -> None:
