@@ -86,7 +86,7 @@ def registry_remedy(error: RegistryError) -> str | None:
     if isinstance(error, UnknownRunError):
         return "`everloop runs list MODEL` lists the runs"
     if isinstance(error, UnknownRolloutError):
-        return "`everloop rollout show MODEL` lists the rollouts"
+        return "`everloop rollout status MODEL` lists the rollouts"
     if isinstance(error, CorruptRecordError | LockedRecordDiffersError):
         return "somebody else wrote to the table: `everloop audit verify` reports what was changed"
     return None

@@ -27,10 +27,10 @@ def rollout() -> None:
     """What comes to serve, and how."""
 
 
-@rollout.command("show", short_help="List rollouts, newest first, with the guardrail's decisions.")
+@rollout.command("status", short_help="List rollouts, newest first, with the guardrail's decisions.")
 @model_argument
 @json_option
-def show(model: str, as_json: bool) -> None:
+def status(model: str, as_json: bool) -> None:
     """The rollouts of MODEL, newest first, with the guardrail's last word on each."""
     output, account = Output(as_json), Account()
     account.model(model)
@@ -69,7 +69,7 @@ def start(model: str, reason: str, as_json: bool) -> None:
         raise CommandError(f"{model} has no champion to roll out", f"train one: `everloop train {model}`")
     run_id = start_training(account, model, reason=reason, kind="rollout", version=champion.version)
     output.document({"run_id": run_id, "version": champion.version})
-    output.say(f"run {run_id} rolls out version {champion.version}; `everloop rollout show {model}` shows it")
+    output.say(f"run {run_id} rolls out version {champion.version}; `everloop rollout status {model}` shows it")
 
 
 @rollout.command("back", short_help="Roll back: the previous version gets the traffic.")

@@ -126,7 +126,7 @@ def refuse_in_a_rollout(account: Account, model: str) -> None:
     if found is not None:
         raise CommandError(
             f"version {found.version} of {model} is being rolled out, and its guardrail would judge the load",
-            f"wait until `everloop rollout show {model}` says that it has ended",
+            f"wait until `everloop rollout status {model}` says that it has ended",
         )
 
 

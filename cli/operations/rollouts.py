@@ -73,7 +73,7 @@ def rollout_to_take_back(account: Account, model: str) -> Rollout:
     if found is None:
         raise CommandError(
             f"no version of {model} is being rolled out",
-            f"`everloop rollout show {model}` lists past rollouts; `everloop trace {model}` says what serves",
+            f"`everloop rollout status {model}` lists past rollouts; `everloop trace {model}` says what serves",
         )
     return found
 
@@ -134,8 +134,8 @@ def open_rollout(account: Account, model: str, *, canary: bool = False) -> Rollo
     if found is None:
         raise CommandError(
             f"no version of {model} is being rolled out",
-            f"`everloop rollout show {model}` lists past rollouts; `everloop restore {model} VERSION --reason …` brings"
-            " an older version back",
+            f"`everloop rollout status {model}` lists past rollouts; `everloop restore {model} VERSION --reason …`"
+            " brings an older version back",
         )
     if canary and found.status != "canary":
         raise CommandError(

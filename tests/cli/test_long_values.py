@@ -125,7 +125,7 @@ COMMANDS: dict[tuple[str, ...], tuple[tuple[str, ...], tuple[str, ...]]] = {
     ("trace", MODEL): ((SNAPSHOT, CODE, ONNX, MANIFEST, FUNCTION, RUNS[0], ACTOR), (SENTENCE,)),
     ("trace", MODEL, "--version", "2"): ((SNAPSHOT, CODE, ONNX, RUNS[1]), (SENTENCE,)),
     ("trace", MODEL, "--snapshot", SNAPSHOT): ((SNAPSHOT,), ()),
-    ("rollout", "show", MODEL): ((), (GUARDRAIL,)),
+    ("rollout", "status", MODEL): ((), (GUARDRAIL,)),
     ("runs", "list", MODEL): (RUNS, ()),
     ("audit", "list", MODEL): ((*RUNS, ACTOR), (GUARDRAIL,)),
 }

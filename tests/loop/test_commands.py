@@ -415,7 +415,7 @@ def test_what_was_done_is_on_record_as_who_did_it(shell: Shell, trained: Told) -
     records = shell.well("audit", "list", BAKERY, "--json").document
     assert [record["sequence"] for record in records] == list(range(1, len(records) + 1))
     assert shell.well("audit", "verify", BAKERY, "--json").document[0]["intact"] is True
-    (rollout,) = shell.well("rollout", "show", BAKERY, "--json").document
+    (rollout,) = shell.well("rollout", "status", BAKERY, "--json").document
     assert rollout["version"] == trained.document["version"]
 
 

@@ -71,7 +71,7 @@ def _canary(test: Test, facts: Facts) -> Finding:
     if not steps or not watched:
         return test.not_done("declare rollout.steps; the second version then begins with a part of the requests")
     told = f"the rollout of version {watched[0].version} had {number_of(len(steps), 'step')} under the guardrail"
-    return test.done(told, f"everloop rollout show {facts.model}")
+    return test.done(told, f"everloop rollout status {facts.model}")
 
 
 def _rolled_back(test: Test, facts: Facts) -> Finding:
@@ -84,7 +84,7 @@ def _rolled_back(test: Test, facts: Facts) -> Finding:
     if not back:
         return test.not_done(f"no rollback is on record; try one: everloop drill {facts.model}")
     by_guardrail = next((one for one in back if one.last_check.get("decision") == "rollback"), None)
-    link = f"everloop rollout show {facts.model}"
+    link = f"everloop rollout status {facts.model}"
     if by_guardrail is not None:
         return test.done(f"the guardrail rolled version {by_guardrail.version} back", link)
     return test.by_hand(f"version {back[0].version} was rolled back by hand", link)
