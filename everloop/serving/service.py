@@ -39,6 +39,7 @@ from everloop.serving.unusable import score_rows
 if TYPE_CHECKING:
     from everloop.serving.direct import Direct, Step, Together
     from everloop.serving.fallback import Fallback
+    from everloop.serving.row_errors import RightRows
 
 
 class _Asked(NamedTuple):
@@ -160,18 +161,16 @@ class PredictionService:
                 if answer.fell_back is not None:
                     return answer
                 # What neither takes is the caller's to mend, as the version itself says it.
-            return self._reported(asked, question) or refused
+            try:
+                right = self._right_rows(question)
+            except Exception as failure:  # the model's, on the other rows
+                return self._failed(asked, failure, fallback)
+            return refused if right is None else self._answer_right(asked, served, *right)
         except NoChampionError as error:
             return Answer(STATUS_OF_CODE["no_champion"], protocol.refusal("no_champion", str(error)))
         except Exception as error:
-            failure = _failure(error, protocol)
-            if fallback is not None:
-                return self._fall_back(fallback, asked, error, failure)
-            if isinstance(error, NoScoreError) and (reported := self._reported(asked, question)) is not None:
-                return reported
-            if failure is None:
-                raise
-            return failure
+            right = self._right_rows(question) if fallback is None and isinstance(error, NoScoreError) else None
+            return self._failed(asked, error, fallback) if right is None else self._answer_right(asked, served, *right)
         return self._answer(asked, artifact.contract, question, rows, scores, version=served.version)
 
     def _answer(
@@ -204,32 +203,45 @@ class PredictionService:
         reply = question.answer(scores, request_id=asked.request_id)
         return Answer(200, reply, answer_metrics(rows, self._elapsed_ms(asked.started), lost), lost)
 
-    def _reported(self, asked: _Asked, question: Question | None) -> Answer | None:
-        """The answer to the rows that are right, with an error in the place of each other one.
+    def _failed(self, asked: _Asked, error: Exception, fallback: Fallback | None) -> Answer:
+        """What is answered where the model failed.
 
-        None where nobody asked for that, or no row is right.
+        Raises
+        ------
+        Exception
+            The model's, where there is no fallback and the failure has no form.
         """
-        if question is None or isinstance(question.instances, Rows):
+        failure = _failure(error, asked.protocol)
+        if fallback is not None:
+            return self._fall_back(fallback, asked, error, failure)
+        if failure is None:
+            raise error
+        return failure
+
+    def _right_rows(self, question: Question | None) -> tuple[Question, RightRows, Scores] | None:
+        """The rows that are right, scored, and the question with an error in the place of each other one.
+
+        None where nobody asked for that, or no row is right. It raises what the model does.
+        """
+        if self._loaded is None or question is None or isinstance(question.instances, Rows):
             return None
         if not isinstance(question, ReportsRowErrors) or not question.reports:
             return None
         from everloop.serving.row_errors import right_rows  # now: few ask for it
 
-        artifact, served = self._served()
+        artifact, served = self._loaded
         right = right_rows(
             served.parser, question.instances, lambda rows: self._score(artifact.scorer, artifact.contract, rows)
         )
         if right is None:
             return None
-        scores = artifact.scores(right.raw, right.rows)
-        answer = self._answer(
-            asked,
-            artifact.contract,
-            question.with_errors(right.errors),
-            right.rows,
-            scores,
-            version=served.version,
-        )
+        return question.with_errors(right.errors), right, artifact.scores(right.raw, right.rows)
+
+    def _answer_right(
+        self, asked: _Asked, served: ServedModel, question: Question, right: RightRows, scores: Scores
+    ) -> Answer:
+        """The answer to these rows, with the errors of the others."""
+        answer = self._answer(asked, served.contract, question, right.rows, scores, version=served.version)
         metrics = [*answer.metrics, MetricValue(ROWS_REFUSED, len(right.errors))]
         if right.no_score is not None:
             unusable = sum(error["code"] == "no_score" for error in right.errors.values())

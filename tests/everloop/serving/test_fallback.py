@@ -399,3 +399,9 @@ def test_another_text_is_refused(wrong: str) -> None:
     assert Standby.from_text("") is None
     with pytest.raises(StandbyFormatError):
         Standby.from_text(wrong)
+
+
+def test_where_the_model_fails_on_a_requests_good_rows_its_wrong_row_is_told_as_the_fallback_reads_it() -> None:
+    body = {"on_row_error": "report", "instances": [row("t1"), row("t2", wind="x")]}
+    answer = Served(VALUE, model=Failing()).ask(body=body)
+    assert (answer.status, json.loads(answer.reply.body)["error"]["index"]) == (400, 1)

@@ -143,3 +143,10 @@ def test_many_rows_with_many_errors_are_read_once_each(problem: str) -> None:
     assert answer.status == 200
     assert document["row_errors"] == len(range(0, contract.max_rows, 3))
     assert all(("error" in entry) == (n % 3 == 0) for n, entry in enumerate(document["predictions"]))
+
+
+def test_the_first_request_waits_for_nothing_that_makes_ready_for_many() -> None:
+    made = PredictionService(MODEL, lambda: BINARY, None, time.perf_counter)
+    answer, document = asked(made, GOOD[0], WRONG["wrong_type"])
+    assert (answer.status, document["row_errors"]) == (200, 1)
+    assert made.step is None
