@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 from everloop.cli.account import DeployedModel
 from everloop.cli.signed_http import JsonClient
+from everloop.names import ON_ROW_ERROR, REPORT
 from everloop.typed_json import JsonObject
 
 if TYPE_CHECKING:
@@ -21,5 +22,5 @@ def predict(
     """
     body: JsonObject = {"instances": instances}
     if good_rows:
-        body["on_row_error"] = "report"
+        body[ON_ROW_ERROR] = REPORT
     return cast("PredictionsDocument", http.post(model.predictions_url, body))

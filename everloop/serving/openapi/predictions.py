@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from everloop.names import ON_ROW_ERROR, REFUSE, REPORT
 from everloop.serving.contract import ServingContract
 from everloop.serving.exchange import JSON
 from everloop.serving.openapi import Description, schemas
-from everloop.serving.protocols.predictions import ON_ROW_ERROR, REFUSE, REPORT
 
 
 def paths(contract: ServingContract) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from types import MappingProxyType
 from typing import NamedTuple, NotRequired, TypedDict
 
+from everloop.names import ON_ROW_ERROR, REFUSE, REPORT
 from everloop.serving.exceptions import RequestError
 from everloop.serving.exchange import JSON, HttpRequest, Reply, json_reply
 from everloop.serving.protocols import PROTOCOLS, DataPlaneProtocol, ServedModel, refuse_method
@@ -63,11 +64,6 @@ class ReportedDocument(TypedDict):
 
     row_errors: int
     predictions: list[Prediction | RowError]
-
-
-ON_ROW_ERROR = "on_row_error"
-REFUSE, REPORT = "refuse", "report"
-"""What becomes of a request with a row that is wrong: it is refused whole, or the other rows are answered."""
 
 
 class Instances(NamedTuple):
