@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from everloop.server.application import Application
 from everloop.server.one_write import OneWrite
@@ -13,8 +14,6 @@ if TYPE_CHECKING:
 
     from uvicorn.config import Config
     from uvicorn.server import ServerState
-
-_STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
 
 
 class Connection(OneWrite):
@@ -70,8 +69,8 @@ class Connection(OneWrite):
         if state.default_headers is not self._headers:  # others each second: the date is one of them
             self._headers = state.default_headers
             usual = b"".join([b"%b: %b\r\n" % header for header in self._headers])
-            self._begins = _STATUS_LINES[200] + usual
-        begins = self._begins if status == 200 else _STATUS_LINES[status] + self._begins.partition(b"\r\n")[2]
+            self._begins = STATUS_LINE[200] + usual
+        begins = self._begins if status == 200 else STATUS_LINE[status] + self._begins.partition(b"\r\n")[2]
         self._below.write(begins + rest)
         if self._ends:
             self.transport.close()
