@@ -47,7 +47,7 @@ def moved_address(account: Account, declaration: ModelDeclaration) -> str | None
     why = (
         "without serving.rate it is asked at the API that models share"
         if rate is None
-        else ("serving.rate gives it an API of its own")
+        else "serving.rate gives it an API of its own"
     )
     return (
         f"{why}: once this is deployed, callers of {deployed} are not answered any more, nor are labels taken there;"

@@ -12,12 +12,6 @@ from tests.helpers.declarations import binary_document, declare
 JWT = {"issuer": "https://login.example.com/tenant", "audience": ["predictions"]}
 
 
-def having(**serving: Any) -> dict[str, Any]:
-    document = binary_document()
-    document["serving"].update(serving)
-    return document
-
-
 @pytest.mark.parametrize(
     ("serving", "message"),
     [
@@ -38,11 +32,11 @@ def having(**serving: Any) -> dict[str, Any]:
 )
 def test_what_lets_nobody_in_or_is_not_asked_for_is_refused(serving: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError) as caught:
-        declare(having(**serving))
+        declare(binary_document(serving=serving))
     assert message in str(caught.value)
 
 
 def test_an_issuer_and_an_audience_are_enough() -> None:
-    jwt = declare(having(authorization="jwt", jwt=JWT)).serving.jwt
+    jwt = declare(binary_document(serving={"authorization": "jwt", "jwt": JWT})).serving.jwt
     assert jwt is not None
     assert (jwt.issuer, jwt.audience, jwt.scopes) == (JWT["issuer"], ["predictions"], [])

@@ -11,12 +11,6 @@ from tests.helpers.declarations import binary_document, declare
 from tests.helpers.present import present
 
 
-def having(**serving: Any) -> dict[str, Any]:
-    document = binary_document()
-    document["serving"].update(serving)
-    return document
-
-
 @pytest.mark.parametrize(
     ("serving", "message"),
     [
@@ -43,7 +37,7 @@ def having(**serving: Any) -> dict[str, Any]:
 )
 def test_a_rate_that_is_not_kept_or_sheds_the_load_test_is_refused(serving: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError) as caught:
-        declare(having(**serving))
+        declare(binary_document(serving=serving))
     assert message in str(caught.value)
 
 
@@ -58,9 +52,10 @@ def test_a_rate_that_is_not_kept_or_sheds_the_load_test_is_refused(serving: dict
     ],
 )
 def test_a_second_s_worth_may_come_at_once_where_no_burst_is_declared(rate: dict[str, Any], at_once: int) -> None:
-    assert present(declare(having(rate=rate)).serving.rate).at_once == at_once
+    assert present(declare(binary_document(serving={"rate": rate})).serving.rate).at_once == at_once
 
 
 def test_a_rate_of_twice_the_peak_is_good() -> None:
-    serving = declare(having(rate={"requests_per_second": 40}, peak={"requests_per_second": 20})).serving
+    declared = {"rate": {"requests_per_second": 40}, "peak": {"requests_per_second": 20}}
+    serving = declare(binary_document(serving=declared)).serving
     assert present(serving.rate).requests_per_second == 40
