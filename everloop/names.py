@@ -78,6 +78,9 @@ SERVER_ERRORS = "ServerErrors"
 REQUESTS_REFUSED = "RequestsRefused"
 """Metrics of the prediction function that the guardrail reads: answered with 5xx or by a fallback, and with 4xx."""
 
+COLD_START = "ColdStart"
+"""How long a request waited, in milliseconds, of a process that had just begun; the guardrail reads it too."""
+
 ON_ROW_ERROR, REFUSE, REPORT = "on_row_error", "refuse", "report"
 """What a request says of its rows that are wrong: it is refused whole, or the other rows are answered."""
 

@@ -23,11 +23,12 @@ from everloop.emf import EmfLines, MetricValue
 from everloop.environment import Settings, require
 from everloop.instants import from_epoch_ms
 from everloop.log_lines import log_line
-from everloop.names import FAULTS, SERVER_ERRORS, UNSEEN, ModelNames
+from everloop.names import COLD_START, FAULTS, SERVER_ERRORS, UNSEEN, ModelNames
 from everloop.serving.after_answer import AfterAnswer, Deadline, Invocation, follow, registered
 from everloop.serving.answer import USUAL_METRICS, Answer, answer_metrics
 from everloop.serving.artifact import Artifact, files_below, load_artifact
 from everloop.serving.capture import CAPTURE_FALLBACK, CaptureWriter, RecordFailure, RecordWriter
+from everloop.serving.cold_start import ColdStart
 from everloop.serving.contract import CategoryField, NumberField
 from everloop.serving.declared import (
     WHOLE,
@@ -99,6 +100,8 @@ class Predictor:
         Answers in place of an artefact of this function's own.
     deadline : Deadline, optional
         Where rows are written after the answer: :meth:`finish` is called for each request then, by another thread.
+    cold_start : ColdStart, optional
+        What the first request waits, where it waits for the process.
     """
 
     def __init__(
@@ -112,8 +115,10 @@ class Predictor:
         passing_on: PassingOn | None = None,
         fallback: Fallback | None = None,
         capturing: Capturing = WHOLE,
+        cold_start: ColdStart | None = None,
     ) -> None:
         self._environment = environment
+        self._cold_start = cold_start
         self._s3 = s3_client
         self._lambda_version, self._epoch_ms, self._request_id, self._traceparent = "", 0, "", ""
         self._native_route = f"POST {ModelNames(environment.model).path(NATIVE)}"
@@ -189,6 +194,9 @@ class Predictor:
         if "traceparent" in headers:
             self._traceparent = traceparent_of(headers)
         at = from_epoch_ms(epoch_ms)
+        # The first request of a process comes by here: what answers in one step is made after it.
+        begun, self._cold_start = self._cold_start, None
+        waited = begun if begun is not None and begun.is_waited_for() else None
         try:
             method, in_base64 = context["http"]["method"], bool(event.get("isBase64Encoded"))
             request = whole(HttpRequest, (method, "", headers, event.get("body"), in_base64))
@@ -202,9 +210,11 @@ class Predictor:
             if not unseen:
                 self._count([MODELS_FAILURE], epoch_ms, lambda_version)
             raise
-        return self._told(answer, lambda_version, unseen=unseen)
+        return self._told(answer, lambda_version, unseen=unseen, waited=waited)
 
-    def _told(self, answer: Answer, lambda_version: str, *, unseen: bool = False) -> HttpResponse:
+    def _told(
+        self, answer: Answer, lambda_version: str, *, unseen: bool = False, waited: ColdStart | None = None
+    ) -> HttpResponse:
         """The response, once what there is to say of the request under way is logged and counted."""
         if faulty := answer.is_faulty:
             self._log(answer, self._request_id, from_epoch_ms(self._epoch_ms))
@@ -216,6 +226,8 @@ class Predictor:
         counted = [MODELS_FAILURE if failed else NO_FAILURE, *metrics]
         if faulty:
             counted.append(FAULT)
+        if waited is not None and (milliseconds := waited.milliseconds()) is not None:
+            counted.append(MetricValue(COLD_START, milliseconds, "Milliseconds"))
         self._count(counted, self._epoch_ms, answer.variant or lambda_version, answer.cause)
         return http_reply(status, reply)
 
@@ -370,6 +382,7 @@ def _made() -> Predictor:
         passing_on=passing_on,
         fallback=fallback_of(environment, document, s3_client),
         capturing=declared_capturing(document),
+        cold_start=_READY,
     )
 
 
@@ -395,6 +408,8 @@ def handle(event: Mapping[str, Any], context: Any) -> HttpResponse:
     """Lambda's entry point."""
     return predictor().handle(event, context.function_version, context.aws_request_id)
 
+
+_READY = ColdStart.of(os.environ)
 
 if _EXTENSION is not None:
     follow(_EXTENSION, lambda invocation: predictor().finish(invocation))
