@@ -163,8 +163,13 @@ def _kept(guardrail: Guardrail, metrics: VersionMetrics) -> Reason:
     limit = f"{guardrail.max_p99_latency_ms:.0f} ms ({UNCOUNTED})"
     slow = f"{metrics.slow:,} of {metrics.timed:,} took longer than {limit}"
     p99 = "" if metrics.p99_ms is None else f"; the 99th percentile was {metrics.p99_ms:.0f} ms"
+    allowed = f"{guardrail.max_error_rate:.2%} errors or {SLOW_SHARE:.0%} slow requests"
+    cold = ""
+    if guardrail.max_cold_start_ms is not None:
+        of_cold = f"{metrics.slow_cold:,} of {number_of(metrics.cold, 'cold start')}"
+        cold = f"; {of_cold} took longer than {guardrail.max_cold_start_ms:.0f} ms"
     sentence = (
         f"{metrics.errors:,} of {number_of(metrics.requests, 'request')} failed and {slow}: no evidence of more"
-        f" than {guardrail.max_error_rate:.2%} errors or {SLOW_SHARE:.0%} slow requests{p99}"
+        f" than {allowed}{p99}{cold}"
     )
     return Reason("guardrail_kept", sentence)

@@ -6,8 +6,8 @@ the phase lasts, however many they become: they go by evidence that holds at any
 (:mod:`everloop.statistics.evidence`). The other half is for the one look that ends the phase. It may go by a test for
 a fixed number of requests, which tells more where few have come. That is alpha spending in two portions.
 
-Measures of answers (:data:`OF_ANSWERS`) are declared one by one. Each that is has :data:`EACH_OF_ANSWERS` of the rate,
-all of it for looks at any time, and the measures of every rollout share the rest.
+Some measures are declared one by one (:data:`DECLARED`). Each that is has :data:`EACH_DECLARED` of the rate, and the
+measures of every rollout share the rest. Measures of answers have all of it for looks at any time.
 
 References
 ----------
@@ -30,7 +30,10 @@ PARTS = MappingProxyType({"error_rate": 0.45, "p99_latency": 0.2, "refused_reque
 OF_ANSWERS = MappingProxyType({"score_distance": "scores", "added_loss": "quality", "business_drop": "business"})
 """Measures of what versions answer, and the key of ``rollout.guardrail`` that declares each."""
 
-EACH_OF_ANSWERS = 0.15
+DECLARED = MappingProxyType({**OF_ANSWERS, "cold_start_latency": "max_cold_start_ms"})
+"""Measures that not every rollout has, and the key of ``rollout.guardrail`` that declares each."""
+
+EACH_DECLARED = 0.15
 
 WATCHING = 0.5
 """Of a phase's share, what all looks have together while it lasts."""
@@ -48,19 +51,19 @@ class Look:
         Over how many phases it is divided.
     ends : bool
         Whether this look ends its phase; there is one such look in each.
-    of_answers : int
-        How many measures of answers are declared.
+    declared : int
+        How many measures of :data:`DECLARED` the rollout has.
     """
 
     rate: float
     phases: int
     ends: bool
-    of_answers: int = 0
+    declared: int = 0
 
     @classmethod
     def at(cls, plan: RolloutPlan, guardrail: Guardrail, *, ends: bool) -> Look:
         """A look at a rollout by this plan."""
-        declared = sum(getattr(guardrail, key) is not None for key in OF_ANSWERS.values())
+        declared = sum(getattr(guardrail, key) is not None for key in DECLARED.values())
         return cls(guardrail.false_rollback_rate, plan.phases, ends, declared)
 
     def watching(self, measure: str) -> float:
@@ -73,6 +76,6 @@ class Look:
 
     def _share(self, measure: str) -> float:
         """The phase's share for a measure."""
-        rest = 1 - EACH_OF_ANSWERS * self.of_answers
-        part = EACH_OF_ANSWERS if measure in OF_ANSWERS else PARTS[measure] * rest
+        rest = 1 - EACH_DECLARED * self.declared
+        part = EACH_DECLARED if measure in DECLARED else PARTS[measure] * rest
         return self.rate * part / self.phases

@@ -2,7 +2,10 @@
 
 Failures and slow requests are counted and held against a declared limit. ``max_p99_latency_ms`` allows one request in a
 hundred to take longer: the 99th percentile of few requests would be no evidence, as of five it is the slowest. It is
-Lambda's metric Duration, which does not contain the initialisation of a cold start.
+Lambda's metric Duration, which does not contain the initialisation of a cold start. Cold starts are judged by
+themselves, where ``max_cold_start_ms`` is declared: one in a hundred of them may take longer. Held against all
+requests they would tell of the traffic and not of the version: a candidate's first requests meet most of its cold
+starts, however quick those are.
 
 Failures and refused requests are also held against the version before, in the same minutes of a step: the alias sends
 each request to either at random, so both see the same callers, and what both fail says nothing against either. In the
@@ -30,10 +33,10 @@ if TYPE_CHECKING:
     from everloop.model_file.schema import Guardrail
 
 UNCOUNTED = "a cold start's initialisation is not counted"
-"""What is said beside each latency: the measures that are judged begin when a worker is ready."""
+"""What is said beside a latency that begins when a worker is ready."""
 
 SLOW_SHARE = 0.01
-"""The share of requests that may take longer than the 99th percentile is allowed to."""
+"""The share of requests, and of cold starts, that may take longer than the 99th percentile is allowed to."""
 
 NOT_JUDGED = "not_judged"
 """The code of a reason that says that a measure could not be judged."""
@@ -100,6 +103,24 @@ def p99_latency(seen: Seen) -> Reason | None:
     )
 
 
+def cold_start_latency(seen: Seen) -> Reason | None:
+    """Slow cold starts against one in a hundred, where a limit is declared."""
+    limit, name = seen.guardrail.max_cold_start_ms, "cold_start_latency"
+    if limit is None:
+        return None
+    found = _above(seen, name, [Share(b.slow_cold, b.cold) for b in seen.metrics.blocks], SLOW_SHARE, unit="cold start")
+    if isinstance(found, Reason) or found is None:
+        return found
+    share, chance = found
+    return Reason(
+        name,
+        f"{share.count:,} of {number_of(share.of, 'cold start')} took longer than {limit:.0f} ms from the process's"
+        f" beginning to its first answer, allowed is {SLOW_SHARE:.0%}: {chance}",
+        share.rate,
+        SLOW_SHARE,
+    )
+
+
 def added_errors(seen: Seen) -> Reason | None:
     """Failures against those of the version before in the same minutes."""
     allowed = seen.guardrail.max_added_error_rate
@@ -157,11 +178,13 @@ def _refused(ours: Share, theirs: Share, chance: str, allowed: float) -> Reason:
 Measure = Callable[[Seen], Reason | None]
 """A reason with the code of the measure where its limit is broken, or with ``not_judged``; None where it is kept."""
 
-IN_A_STEP: tuple[Measure, ...] = (error_rate, p99_latency, refused_requests, added_errors)
-IN_THE_BAKE: tuple[Measure, ...] = (error_rate, p99_latency, refused_since)
+IN_A_STEP: tuple[Measure, ...] = (error_rate, p99_latency, cold_start_latency, refused_requests, added_errors)
+IN_THE_BAKE: tuple[Measure, ...] = (error_rate, p99_latency, cold_start_latency, refused_since)
 
 
-def _above(seen: Seen, name: str, blocks: Sequence[Share], limit: float) -> tuple[Share, str] | Reason | None:
+def _above(
+    seen: Seen, name: str, blocks: Sequence[Share], limit: float, *, unit: str = "request"
+) -> tuple[Share, str] | Reason | None:
     """What is above the limit beyond chance, and how far beyond."""
     look, whole = seen.look, _total(blocks)
     evidence = gathered(above(b.count, b.of, limit) for b in blocks)
@@ -172,7 +195,7 @@ def _above(seen: Seen, name: str, blocks: Sequence[Share], limit: float) -> tupl
         return _total(blocks[evidence.begin : evidence.end]), _odds(evidence.to_one)
     worst = gathered([above(whole.of, whole.of, limit)]).is_enough(look.watching(name))
     if not worst and (not whole.of or limit**whole.of >= look.ending(name)):
-        return _unable(name, whole)
+        return _unable(name, whole, unit=unit)
     return None
 
 
@@ -207,11 +230,10 @@ def _block(ours: Share, theirs: Share) -> Block:
     return ours.count, ours.of, theirs.count, theirs.of
 
 
-def _unable(name: str, ours: Share, theirs: Share | None = None) -> Reason:
+def _unable(name: str, ours: Share, theirs: Share | None = None, *, unit: str = "request") -> Reason:
     beside = "" if theirs is None else f" beside {theirs.of:,} to the version before"
     sentence = (
-        f"{name} can't be judged: {number_of(ours.of, 'request')}{beside} would be no evidence even if"
-        " all of them were bad"
+        f"{name} can't be judged: {number_of(ours.of, unit)}{beside} would be no evidence even if all of them were bad"
     )
     return Reason(NOT_JUDGED, sentence, float(ours.of))
 

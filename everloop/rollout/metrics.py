@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any, NotRequired, TypedDict
 
-from everloop.names import METRIC_NAMESPACE, REQUESTS_REFUSED, SERVER_ERRORS
+from everloop.names import COLD_START, METRIC_NAMESPACE, REQUESTS_REFUSED, SERVER_ERRORS
 from everloop.rollout.exceptions import MetricsIncompleteError
 from everloop.rollout.version_metrics import Minute, VersionMetrics
 from everloop.typed_json import JsonObject
@@ -42,18 +42,30 @@ class CloudWatchMetrics:
     slow_ms : float
         Invocations that took longer are counted as slow. CloudWatch counts them by their percentile rank (``PR``,
         https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Statistics-definitions.html).
+    slow_cold_ms : float, optional
+        Cold starts that took longer are counted as slow, by the prediction function's own metric. Without it they are
+        not read: each metric that is asked for costs.
     endpoint : str
         The SageMaker endpoint whose variants serve versions as well; empty for none.
     """
 
     def __init__(
-        self, client: Any, *, function: str, alias: str, model: str, slow_ms: float, endpoint: str = ""
+        self,
+        client: Any,
+        *,
+        function: str,
+        alias: str,
+        model: str,
+        slow_ms: float,
+        slow_cold_ms: float | None = None,
+        endpoint: str = "",
     ) -> None:
         self.client = client
         self.function = function
         self.alias = alias
         self.model = model
         self.slow_ms = slow_ms
+        self.slow_cold_ms = slow_cold_ms
         self.endpoint = endpoint
 
     def read(self, lambda_version: str, begin: datetime, end: datetime, *, alone: bool = False) -> VersionMetrics:
@@ -77,6 +89,10 @@ class CloudWatchMetrics:
             wanted[f"{name}_answered"] = (METRIC_NAMESPACE, SERVER_ERRORS, dimensions, "SampleCount")
             wanted[f"{name}_answered_5xx"] = (METRIC_NAMESPACE, SERVER_ERRORS, dimensions, "Sum")
             wanted[f"{name}_refused"] = (METRIC_NAMESPACE, REQUESTS_REFUSED, dimensions, "Sum")
+            if self.slow_cold_ms is not None:
+                within = f"PR(:{self.slow_cold_ms:.10g})"
+                wanted[f"{name}_cold"] = (METRIC_NAMESPACE, COLD_START, dimensions, "SampleCount")
+                wanted[f"{name}_cold_within"] = (METRIC_NAMESPACE, COLD_START, dimensions, within)
         if self.endpoint and not lambda_version.isdecimal():
             wanted |= self._of_variant(lambda_version)
         else:
@@ -203,14 +219,20 @@ def _minute(values: dict[str, dict[datetime, float]], at: datetime) -> Minute:
     errors, refused = max(largest("errors"), largest("answered_5xx")), largest("refused")
     # Counts of the two sources are delivered apart from each other: a failure may be counted before its request.
     requests = max(largest("requests"), largest("answered"), errors + refused)
-    timed, slow = max(_slow(values, name.removesuffix("_timed"), at) for name in values if name.endswith("_timed"))
-    return Minute(at, requests, errors, refused, timed, slow)
+    return Minute(
+        at, requests, errors, refused, *_slow(values, "timed", "within", at), *_slow(values, "cold", "cold_within", at)
+    )
 
 
-def _slow(values: dict[str, dict[datetime, float]], name: str, at: datetime) -> tuple[int, int]:
-    """How many durations are known, and how many of them lie above the limit.
+def _slow(values: dict[str, dict[datetime, float]], timed: str, within: str, at: datetime) -> tuple[int, int]:
+    """How many durations are known, and how many of them lie above the limit, by the source that knows most.
 
     A period that only one of the two statistics has yet is left for the next look.
     """
-    timed, within = values[f"{name}_timed"].get(at), values[f"{name}_within"].get(at)
-    return (0, 0) if timed is None or within is None else (round(timed), round(timed * (1 - within / 100)))
+    found = [(0, 0)]
+    for name in values:
+        source = name.removesuffix(f"_{timed}")
+        count, share = values[name].get(at), values.get(f"{source}_{within}", {}).get(at)
+        if source != name and count is not None and share is not None:
+            found.append((round(count), round(count * (1 - share / 100))))
+    return max(found)

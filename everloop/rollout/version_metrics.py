@@ -21,6 +21,8 @@ class Counts(Protocol):
     timed, slow : int
         Invocations whose duration is known, and those of them that took longer than ``max_p99_latency_ms``; without
         initialisation.
+    cold, slow_cold : int
+        Cold starts that a request waited for, and those of them that took longer than ``max_cold_start_ms``.
     """
 
     @property
@@ -33,6 +35,10 @@ class Counts(Protocol):
     def timed(self) -> int: ...  # noqa: D102
     @property
     def slow(self) -> int: ...  # noqa: D102
+    @property
+    def cold(self) -> int: ...  # noqa: D102
+    @property
+    def slow_cold(self) -> int: ...  # noqa: D102
 
 
 @dataclass(frozen=True)
@@ -45,6 +51,8 @@ class Minute:
     refused: int = 0
     timed: int = 0
     slow: int = 0
+    cold: int = 0
+    slow_cold: int = 0
 
 
 NO_REQUESTS = Minute(datetime.min)
@@ -71,6 +79,8 @@ class VersionMetrics:
     refused: int = 0
     timed: int = 0
     slow: int = 0
+    cold: int = 0
+    slow_cold: int = 0
     minutes: tuple[Minute, ...] = field(default=(), compare=False)
     until: datetime | None = field(default=None, compare=False)
 
@@ -80,7 +90,8 @@ class VersionMetrics:
         requests, errors = sum(m.requests for m in minutes), sum(m.errors for m in minutes)
         refused = sum(m.refused for m in minutes)
         timed, slow = sum(m.timed for m in minutes), sum(m.slow for m in minutes)
-        return cls(requests, errors, p99_ms, refused, timed, slow, minutes, until)
+        cold, slow_cold = sum(m.cold for m in minutes), sum(m.slow_cold for m in minutes)
+        return cls(requests, errors, p99_ms, refused, timed, slow, cold, slow_cold, minutes, until)
 
     @property
     def blocks(self) -> tuple[Counts, ...]:

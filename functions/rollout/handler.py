@@ -121,6 +121,7 @@ def conductor() -> Conductor:
             alias=place.alias,
             model=environment.model,
             slow_ms=declared.guardrail.max_p99_latency_ms,
+            slow_cold_ms=declared.guardrail.max_cold_start_ms,
             endpoint=place.endpoint.name if place.endpoint else "",
         ),
         announcer=Announcer(boto3.client("events"), environment.event_bus),

@@ -78,13 +78,16 @@ class BusinessGuardrail(Section):
 class Guardrail(Section):
     """What the candidate must keep while traffic shifts to it.
 
-    ``max_added_error_rate`` is how much more often it may fail than the version before. ``false_rollback_rate`` is how
-    often a version that keeps every limit may be rolled back: over a whole rollout, all measures and looks together.
+    ``max_added_error_rate`` is how much more often it may fail than the version before. One in a hundred requests may
+    take longer than ``max_p99_latency_ms`` once a process is ready, and one in a hundred cold starts longer than
+    ``max_cold_start_ms``, from the process's beginning to its first answer. ``false_rollback_rate`` is how often a
+    version that keeps every limit may be rolled back: over a whole rollout, all measures and looks together.
     """
 
     max_error_rate: Fraction
     max_added_error_rate: Fraction = 0.002
     max_p99_latency_ms: float = Field(gt=0)
+    max_cold_start_ms: float | None = Field(default=None, gt=0)
     false_rollback_rate: OpenFraction = 0.05
     minimum_requests: int = Field(default=5, ge=1)
     max_hold_minutes: int = Field(default=1440, ge=0)

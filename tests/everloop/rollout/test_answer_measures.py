@@ -16,7 +16,7 @@ from everloop.rollout.measures import NOT_JUDGED
 from tests.helpers.declarations import declare, multiclass_document, regression_document
 from tests.helpers.present import present
 
-LOOK = Look(rate=0.05, phases=3, ends=False, of_answers=1)
+LOOK = Look(rate=0.05, phases=3, ends=False, declared=1)
 
 
 def guardrail(**declared: object) -> Guardrail:
@@ -123,7 +123,7 @@ def test_a_version_at_the_limit_is_seldom_found_beyond_it() -> None:
 
 
 def test_what_is_judged_besides_takes_its_share_of_the_rate() -> None:
-    few, more = Look(0.05, 3, True), Look(0.05, 3, True, of_answers=1)
+    few, more = Look(0.05, 3, True), Look(0.05, 3, True, declared=1)
     assert few.watching("error_rate") > more.watching("error_rate") > 0
     every = ("error_rate", "p99_latency", "refused_requests", "added_errors")
     used = sum(more.watching(name) + more.ending(name) for name in every) + more.watching("score_distance")

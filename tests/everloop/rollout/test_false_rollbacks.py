@@ -25,9 +25,15 @@ def counted(
     asked = rng.poisson(requests, minutes)
     columns = zip(asked, *(rng.binomial(asked, rate) for rate in (errors, refused, SLOW_SHARE)), strict=True)
     return tuple(
-        Minute(BEGIN + timedelta(minutes=i), int(n), int(e), int(r), int(n), int(s))
+        Minute(BEGIN + timedelta(minutes=i), int(n), int(e), int(r), int(n), int(s), *cold_starts(rng, int(n)))
         for i, (n, e, r, s) in enumerate(columns)
     )
+
+
+def cold_starts(rng: np.random.Generator, requests: int) -> tuple[int, int]:
+    """One request in five meets one."""
+    cold = int(rng.binomial(requests, 0.2))
+    return cold, int(rng.binomial(cold, SLOW_SHARE))
 
 
 def seen(minutes: tuple[Minute, ...], until: int) -> VersionMetrics:
@@ -67,6 +73,7 @@ def test_it_is_kept_by_looks_at_every_minute(requests: float) -> None:
         max_error_rate=0.02,
         max_added_error_rate=0,
         max_p99_latency_ms=200,
+        max_cold_start_ms=2000,
         minimum_requests=1,
         false_rollback_rate=0.3,
     )

@@ -10,7 +10,7 @@ from scipy.stats import binom
 
 from everloop.model_file.schema import Guardrail
 from everloop.rollout.guardrails import Verdict, decide_bake, decide_step
-from everloop.rollout.looks import PARTS
+from everloop.rollout.looks import DECLARED, PARTS, Look
 from everloop.rollout.plan import RolloutPlan, Step
 from everloop.rollout.version_metrics import Minute, VersionMetrics
 
@@ -80,6 +80,57 @@ def test_the_declared_rate_holds_for_one_that_refuses_as_much_more_as_it_may(
         == "rollback"
     )
     assert false <= SHARE + 1e-6
+
+
+COLD = GUARDRAIL.model_copy(update={"max_cold_start_ms": 1500.0})
+
+
+def of_cold(cold: int, slow: int, guardrail: Guardrail = COLD, *, elapsed: float = 300) -> Verdict:
+    metrics = VersionMetrics(50, 0, 20, timed=50, cold=cold, slow_cold=slow)
+    before = VersionMetrics(50, 0, 20, timed=50)
+    return decide_step(PLAN, guardrail, step_index=0, elapsed_seconds=elapsed, metrics=metrics, before=before)
+
+
+def test_a_version_whose_cold_starts_are_slow_is_rolled_back() -> None:
+    """GIVEN requests that are all quick once a process is ready."""
+    verdict = of_cold(3, 3)
+    (reason,) = verdict.reasons
+    assert (verdict.decision, reason.code, reason.value, reason.limit) == ("rollback", "cold_start_latency", 1, 0.01)
+    assert "3 of 3 cold starts took longer than 1500 ms from the process's beginning to its first" in reason.sentence
+    # Also before the step's time is over.
+    assert of_cold(3, 3, elapsed=60).decision == "rollback"
+
+
+@pytest.mark.parametrize(("cold", "slow"), [(1, 1), (3, 0), (30, 1), (1000, 10)])
+def test_one_slow_cold_start_or_as_many_as_may_be_is_no_evidence(cold: int, slow: int) -> None:
+    verdict = of_cold(cold, slow)
+    assert verdict.decision == "advance"
+    assert f"{slow:,} of {cold:,} cold start" in verdict.reasons[0].sentence
+
+
+@pytest.mark.parametrize("cold", [0, 1])
+def test_too_few_cold_starts_can_not_be_judged_and_that_is_said(cold: int) -> None:
+    unable = [reason for reason in of_cold(cold, 0).reasons if reason.code == "not_judged"]
+    plural = "cold start" if cold == 1 else "cold starts"
+    expected = f"cold_start_latency can't be judged: {cold} {plural} would be no evidence even if all of them were bad"
+    assert expected in [reason.sentence for reason in unable]
+
+
+def test_without_a_limit_cold_starts_are_not_judged() -> None:
+    verdict = of_cold(9, 9, GUARDRAIL)
+    assert verdict.decision == "advance"
+    assert "cold start" not in verdict.reasons[0].sentence.replace("a cold start's initialisation", "")
+
+
+def test_what_is_declared_takes_its_part_from_the_others() -> None:
+    """All measures of a look have the declared rate together, whichever are declared."""
+    both = {"scores": {"max_distance": 0.1}, "max_cold_start_ms": 900}
+    for more in ({}, {"max_cold_start_ms": 900}, both):
+        guardrail = Guardrail.model_validate({**GUARDRAIL.model_dump(exclude_none=True), **more})
+        look = Look.at(PLAN, guardrail, ends=True)
+        declared = [measure for measure, key in DECLARED.items() if getattr(guardrail, key) is not None]
+        shares = [look.watching(measure) + look.ending(measure) for measure in (*PARTS, *declared)]
+        assert sum(shares) * PLAN.phases == pytest.approx(guardrail.false_rollback_rate)
 
 
 @pytest.mark.slow

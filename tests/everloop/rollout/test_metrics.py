@@ -104,6 +104,24 @@ def test_slow_requests_of_several_periods_add_up(metrics: CloudWatchMetrics, clo
     assert (found.timed, found.slow) == (221, 4)
 
 
+def test_cold_starts_are_counted_by_version_where_they_have_a_limit(
+    metrics: CloudWatchMetrics, cloudwatch: FakeCloudWatch
+) -> None:
+    cloudwatch.requests(40, at=BEGIN, version="3")
+    for version, milliseconds in [("3", 900.0), ("3", 1000.0), ("3", 1000.5), ("2", 5000.0)]:
+        for own in ({"model": "flights", "lambda_version": version}, {"model": "flights"}):
+            cloudwatch.add("Everloop", "ColdStart", own, BEGIN, milliseconds)
+    found = metrics.read("3", BEGIN, END)
+    assert (found.cold, found.slow_cold) == (0, 0), "what has no limit is not asked for"
+    metrics.slow_cold_ms = 1000
+    found = metrics.read("3", BEGIN, END)
+    assert (found.cold, found.slow_cold) == (3, 1)
+    assert [(minute.cold, minute.slow_cold) for minute in found.minutes] == [(3, 1)]
+    # Alone behind the alias the model's own count is the version's, whatever its number was.
+    alone = metrics.read("3", BEGIN, END, alone=True)
+    assert (alone.cold, alone.slow_cold) == (4, 2)
+
+
 def test_metrics_that_could_not_be_read_are_an_error(metrics: CloudWatchMetrics, cloudwatch: FakeCloudWatch) -> None:
     cloudwatch.status = "InternalError"
     with pytest.raises(MetricsIncompleteError, match="InternalError"):
