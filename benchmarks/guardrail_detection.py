@@ -1,6 +1,6 @@
 """How soon the guardrail finds a bad version, and how often it rolls back a good one, by looks at every minute.
 
-``python benchmarks/guardrail_detection.py`` prints three tables, by simulation: the guardrail that is deployed, beside
+``python benchmarks/guardrail_detection.py`` prints its tables, by simulation: the guardrail that is deployed, beside
 the one before it, which looked once as each step and the bake ended and went by exact tests of one look. The rollout
 is the worked example's: 25% for 3 hours, 50% for 3 hours, a bake of 24 hours. Minutes are from the beginning of the
 fault to the look that rolls back. CloudWatch's own delay of one to two minutes comes on top, and is the same for both.
@@ -219,6 +219,41 @@ def refused_table(draws: int, seed: int) -> None:
         print(f"{f'refuses {refused:.0%}, the champion none':36}" + "".join(f"{c:>24}" for c in cells), flush=True)
 
 
+def cold_table(draws: int, seed: int) -> None:
+    """How many cold starts of a candidate callers meet in its first step, until it is rolled back for them."""
+    guardrail = GUARDRAIL.model_copy(update={"max_cold_start_ms": 2000.0})
+    minutes, rates = SECONDS[0] // 60, (0.02, 0.2, 2.0)
+    print(f"\nCold starts until the rollback, median / 90th percentile, of a step of {minutes // 60} hours.\n")
+    print(f"{'':36}" + "".join(f"{f'{60 * rate:.0f} an hour':>24}" for rate in rates))
+    for slow in (0.01, 0.1, 0.5, 1.0):
+        cells = []
+        for rate in rates:
+            rng, counts = np.random.default_rng([seed, round(60 * rate)]), []
+            for _ in range(draws):
+                found = cold_starts(rng, rate, slow, minutes)
+
+                def rolls(minute: int, found: VersionMetrics = found) -> bool:
+                    seen, elapsed = until(found, minute), 60 * minute
+                    verdict = decide_step(PLAN, guardrail, step_index=0, elapsed_seconds=elapsed, metrics=seen)
+                    return verdict.decision == "rollback"
+
+                at = first_minute(rolls, minutes)
+                counts.append(None if at is None else sum(m.cold for m in found.minutes[:at]))
+            cells.append(told(counts))
+        print(f"{f'{slow:.0%} are slow, 1% allowed':36}" + "".join(f"{c:>24}" for c in cells), flush=True)
+
+
+def cold_starts(rng: np.random.Generator, rate: float, slow: float, minutes: int) -> VersionMetrics:
+    """Minutes of a version that fails nothing; ``rate`` cold starts in each on average."""
+    cold = rng.poisson(rate, minutes)
+    found = zip(cold, rng.binomial(cold, slow), strict=True)
+    counts = (
+        Minute(BEGIN + timedelta(minutes=i), 100, timed=100, cold=int(n), slow_cold=int(s))
+        for i, (n, s) in enumerate(found)
+    )
+    return VersionMetrics.of(tuple(counts), None, BEGIN + timedelta(minutes=minutes))
+
+
 def false_table(draws: int, seed: int) -> None:
     """How many rollouts of a version that keeps every limit are rolled back."""
     declared = GUARDRAIL.false_rollback_rate
@@ -255,6 +290,7 @@ def main() -> None:
     options = parser.parse_args()
     detection_table(options.draws, options.seed)
     refused_table(options.draws, options.seed)
+    cold_table(options.draws, options.seed)
     false_table(options.rollouts, options.seed)
 
 
