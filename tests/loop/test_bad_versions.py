@@ -7,6 +7,7 @@ targets; who asks the one on Lambda has a token. Versions are registered as they
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -29,7 +30,7 @@ from tests.helpers.given_versions import give_version
 from tests.helpers.onnx_models import linear_model
 from tests.helpers.present import present
 from tests.helpers.registry_scenes import close_run
-from tests.helpers.spoiled_models import slowed
+from tests.helpers.spoiled_models import slow_to_start, slowed
 from tests.helpers.synthesis import synthesize_models, write_model
 from tests.loop.callers import Seen, calling
 from tests.loop.standing_cloud import Loop, deployed_cloud
@@ -38,7 +39,10 @@ from tests.loop.test_endpoint import BEGIN, DELIVERED_MINUTES, Cloud, complete, 
 pytestmark = [pytest.mark.xdist_group("loop of bad versions"), pytest.mark.slow]
 
 TARGETS = {"late_tram": "lambda_alias", "late_train": "sagemaker_endpoint"}
-SLOW_MS = 600
+SLOW_MS, SLOW_COLD_MS = 600, 2000
+TICK_MS = 10
+"""How finely the system knows when a process began."""
+
 COMPARED = 40
 """So many answers of each version show a difference of scores or loss a million times surer than is asked."""
 
@@ -52,13 +56,14 @@ def _document(model: str) -> dict[str, Any]:
     guardrail = {
         "max_error_rate": 0.05,
         "max_p99_latency_ms": SLOW_MS,
+        "max_cold_start_ms": SLOW_COLD_MS,
         "minimum_requests": 3,
         "scores": {"max_distance": 0.1},
         "quality": {"max_added_loss": 0.05},
     }
     steps = [{"percent": 50, "minutes": 60}]
     rollout = {"steps": steps, "bake_minutes": 60, "guardrail": guardrail, "drill": {"schedule": DRILLED}}
-    serving = {"fallback": {"use": "previous_champion"}}
+    serving = {"fallback": {"use": "previous_champion"}, "timeout_seconds": 29}
     document = binary_document(model=model, rollout=rollout, data={"label_lag_hours": 0}, serving=serving)
     if TARGETS[model] == "sagemaker_endpoint":
         return with_endpoint(document)
@@ -157,11 +162,13 @@ def _mirrored() -> bytes:
     return linear_model([0.001, 0.01], [{"north": -1.0, "south": 1.0}, {"a": 0.5}, {}])
 
 
-def _kinds() -> Iterator[Bad]:
+def _kinds(model: str) -> Iterator[Bad]:
     narrow = (NumberField("distance", min=0, max=100), NumberField("wind", missing="allow"))
     yield Bad("error_rate", small_model(bias=float("nan")))
     yield Bad("refused_requests", small_model(), contract={"numbers": narrow})
     yield Bad("p99_latency", slowed(small_model(), products=7, side=1400), answers=4)
+    if TARGETS[model] == "lambda_alias":  # an endpoint has loaded a version before anybody asks it
+        yield Bad("cold_start_latency", slow_to_start(small_model(), products=12, side=1400), answers=4)
     yield Bad("score_distance", small_model(bias=-4.0), answers=COMPARED)
     yield Bad("added_loss", _mirrored(), answers=COMPARED, labels=True)
 
@@ -190,7 +197,7 @@ def test_each_kind_of_bad_version_is_taken_back_and_a_good_one_serves(cloud: Loc
     with calling(callers.ask, pause_seconds=0.15) as seen:
         wait_for(seen, (200, str(first)), 5)
         # WHEN a version of each bad kind takes half of them
-        for number, bad in enumerate(_kinds(), start=2):
+        for number, bad in enumerate(_kinds(model), start=2):
             decided = judged(callers, seen, f"train-{number}", bad, first)
             # THEN it is taken back for what it is, and the champion answers everybody
             assert decided["decision"] == "rollback", decided
@@ -250,6 +257,24 @@ def test_only_a_right_token_has_scores_and_nothing_of_it_is_kept(cloud: LocalClo
     lines = list(callers.logged())
     assert len(lines) > len(rows) / 2
     assert not [line for line in lines if CALLER in line]
+
+
+def test_what_the_function_counts_of_cold_starts_is_no_more_than_lambda_reports(cloud: LocalCloud) -> None:
+    client = Callers(cloud, Path(), model="late_tram").account.client("logs")
+    pages = client.get_paginator("filter_log_events").paginate(logGroupName="/aws/lambda/everloop-late_tram-predict")
+    streams: dict[str, list[str]] = {}
+    for event in (event for page in pages for event in page["events"]):
+        streams.setdefault(event["logStreamName"], []).append(event["message"])
+    # A stream is a process: its first request counts what it waited, and its first report has the initialisation.
+    pairs = [
+        (counted[0], sum(map(float, re.findall(r"(?:^REPORT.*?\t|\tInit )Duration: ([0-9.]+) ms", report))))
+        for messages in streams.values()
+        if (counted := [json.loads(m)["ColdStart"] for m in messages if '"ColdStart":' in m])
+        if (report := next(m for m in messages if m.startswith("REPORT")))
+    ]
+    assert len(pairs) > len(TARGETS)
+    assert all(0 < counted <= reported + TICK_MS for counted, reported in pairs), pairs
+    assert max(counted for counted, _ in pairs) > SLOW_COLD_MS
 
 
 def judged(callers: Callers, seen: Seen, run_id: str, bad: Bad, champion: int) -> dict[str, Any]:
