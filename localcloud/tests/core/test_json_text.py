@@ -12,7 +12,7 @@ from localcloud.cloudformation.exceptions import AssemblyError
 from localcloud.cloudformation.intrinsics import _DYNAMIC_REFERENCE, SUBSTITUTION
 from localcloud.core.json_text import nesting, read_json
 from localcloud.iam.policy import PolicyError, parse_policy
-from localcloud.services.apigatewayv2.payload import response_of
+from localcloud.services.apigateway.http_api.payload import response_of
 from localcloud.services.lambda_.responses import _check_json
 from localcloud.services.lambda_.runtime.exceptions import InvalidRequestContentError
 from support.growth import assert_linear

@@ -69,7 +69,8 @@ def test_a_service_has_what_it_says(service: Service) -> None:
 def test_a_service_leaves_no_module_unnamed(service: Service) -> None:
     """A hook, resource or accesses that nobody names would be dead, and its effect missing without a word."""
     folder = ROOT / "src" / Path(*service.package.split("."))
-    texts = {path.stem: path.read_text() for path in folder.glob("*.py")}
+    files = {".".join(path.relative_to(folder).with_suffix("").parts): path for path in folder.rglob("*.py")}
+    texts = {name: path.read_text() for name, path in files.items()}
     hooks = {name for name, text in texts.items() if "\ndef install(" in text}
     resources = {name for name, text in texts.items() if "\nHANDLERS" in text}
 

@@ -11,21 +11,11 @@ from urllib.parse import parse_qsl, unquote
 
 from localcloud.core.http_server import HEADER_NAME, HttpRequest, HttpResponse
 from localcloud.core.json_text import read_json
-from localcloud.services.apigatewayv2.tokens import Token, claims_as_text
+from localcloud.services.apigateway.caller import Caller
+from localcloud.services.apigateway.http_api.tokens import Token, claims_as_text
 
 _TEXT_TYPES = ("text/", "application/json", "application/javascript", "application/xml", "application/graphql")
 _JSON = ("Content-Type", "application/json")
-
-
-@dataclass(frozen=True)
-class Caller:
-    """Who signed a request on an AWS_IAM route."""
-
-    access_key: str
-    account_id: str
-    caller_id: str
-    user_arn: str
-    user_id: str
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """An HTTP API (API Gateway v2) as a real HTTP server: routes, authorization, Lambda integrations.
 
 Each API gets a port of its own on 127.0.0.1. A request goes straight to the Lambda invoker in this process.
-What is not executed is refused when it is configured (see :mod:`localcloud.services.apigatewayv2.hook`).
+What is not executed is refused when it is configured (see :mod:`localcloud.services.apigateway.http_api.hook`).
 """
 
 from __future__ import annotations
@@ -10,38 +10,27 @@ import base64
 import json
 import logging
 import os
-import re
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Protocol
 
-from localcloud.core.http_server import HttpRequest, HttpResponse, HttpServer, listen
-from localcloud.services.apigatewayv2.payload import Arrival, BadResultError, Caller, event_of, response_of
-from localcloud.services.apigatewayv2.routes import Route, RouteTable
-from localcloud.services.apigatewayv2.throttling import Buckets, Limits
-from localcloud.services.apigatewayv2.tokens import Authorizer, Token, TokenRefusedError
-from localcloud.services.lambda_.seam import (
-    FunctionStore,
-    InvocationResult,
-    Invoker,
-    LambdaServiceError,
-    Resolved,
-    TooManyRequestsError,
-    split_name,
-)
+from localcloud.core.http_server import HttpRequest, HttpResponse
+from localcloud.services.apigateway.caller import Caller, ForbiddenError
+from localcloud.services.apigateway.functions import Functions, InvocationForbiddenError
+from localcloud.services.apigateway.http_api.payload import Arrival, BadResultError, event_of, response_of
+from localcloud.services.apigateway.http_api.tokens import Authorizer, Token, TokenRefusedError
+from localcloud.services.apigateway.observing import Exchange, context_values, filled_in
+from localcloud.services.apigateway.routes import Route, RouteTable
+from localcloud.services.apigateway.servers import ApiServer
+from localcloud.services.apigateway.throttling import Buckets, Limits
+from localcloud.services.lambda_.seam import LambdaServiceError, TooManyRequestsError
 
 log = logging.getLogger(__name__)
 
-MAX_BODY_BYTES = 10_485_760
 DEFAULT_STAGE = "$default"
 _JSON = (("Content-Type", "application/json"),)
-_INVOCATION_ARN = re.compile(
-    r"arn:[^:]+:apigateway:[^:]+:lambda:path/2015-03-31/functions/(?P<function>.+)/invocations\Z"
-)
-_slow_calls = ThreadPoolExecutor(32, thread_name_prefix="http-api-slow")
 
 
 @dataclass(frozen=True)
@@ -73,43 +62,21 @@ class ApiDefinition:
     authorizers: Mapping[str, Authorizer] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Exchange:
-    """What metrics and access logs say about an answered request."""
-
-    api_id: str
-    stage: Stage
-    route_key: str
-    request_id: str
-    method: str
-    path: str
-    source_ip: str
-    user_agent: str
-    status: int
-    response_bytes: int
-    latency_ms: float
-    integration_ms: float
-    at: datetime
-
-
-class ForbiddenError(PermissionError):
-    """The caller is unknown or not allowed."""
-
-
 class Gate(Protocol):
     """Decides who may call what."""
 
     def caller(self, request: HttpRequest, api_id: str, stage: str, path: str) -> Caller:
         """Who signed the request, if allowed; raises ForbiddenError."""
 
-    def bearer(self, request: HttpRequest, authorizer: Authorizer, scopes: tuple[str, ...]) -> Token:
-        """What the request's token says, if it passes; raises TokenRefusedError."""
 
-    def function_allows(self, function: str, qualifier: str | None, source_arn: str) -> bool:
-        """Whether the function's resource policy lets API Gateway invoke it for this route."""
+class Tokens(Protocol):
+    """Decides whose token passes."""
+
+    def admit(self, header: str | None, authorizer: Authorizer, scopes: tuple[str, ...]) -> Token:
+        """What the token in the header ``Authorization`` says, if it passes; raises TokenRefusedError."""
 
 
-class HttpApi:
+class HttpApi(ApiServer):
     """The server of one API.
 
     Parameters
@@ -117,7 +84,7 @@ class HttpApi:
     define : callable
         The API's definition now; asked again after :meth:`changed`.
     observe : callable
-        Told of every answered request.
+        Told of every answered request: the exchange, its stage and the key of its route.
     """
 
     def __init__(
@@ -128,37 +95,24 @@ class HttpApi:
         region: str,
         define: Callable[[], ApiDefinition],
         now: Callable[[], datetime],
-        store: FunctionStore,
-        invoker: Invoker,
+        functions: Functions,
         gate: Gate,
-        observe: Callable[[Exchange], None],
+        tokens: Tokens,
+        observe: Callable[[Exchange, Stage, str], None],
     ) -> None:
         self._api_id = api_id
         self._account_id = account_id
         self._region = region
         self._define = define
         self._now = now
-        self._store = store
-        self._invoker = invoker
+        self._functions = functions
         self._gate = gate
+        self._tokens = tokens
         self._observe = observe
         self._definition: ApiDefinition | None = None
         self._table = RouteTable(())
         self._buckets = Buckets()
-        self._server = HttpServer(listen(0), self._handle, name=f"http-api-{api_id}", max_body=MAX_BODY_BYTES)
-
-    @property
-    def endpoint(self) -> str:
-        """The URL that clients call."""
-        return f"http://127.0.0.1:{self._server.port}"
-
-    def start(self) -> None:
-        """Answer requests from now on."""
-        self._server.start()
-
-    def stop(self) -> None:
-        """Close the port."""
-        self._server.stop()
+        super().__init__(f"http-api-{api_id}")
 
     def changed(self) -> None:
         """Read the definition again before the next request."""
@@ -172,7 +126,8 @@ class HttpApi:
             self._definition = definition
         return definition
 
-    def _handle(self, request: HttpRequest) -> HttpResponse:
+    def handle(self, request: HttpRequest) -> HttpResponse:
+        """Answer one request."""
         began = time.monotonic()
         definition = self._current()
         stage, path = _stage_of(definition, request.path)
@@ -200,8 +155,7 @@ class HttpApi:
         self._observe(
             Exchange(
                 self._api_id,
-                stage,
-                route.key,
+                stage.name,
                 arrival.request_id,
                 request.method,
                 request.path,
@@ -212,7 +166,9 @@ class HttpApi:
                 (time.monotonic() - began) * 1000,
                 integration_ms,
                 arrival.at,
-            )
+            ),
+            stage,
+            route.key,
         )
         return response
 
@@ -232,7 +188,7 @@ class HttpApi:
                 log.error("route %s has no authorizer %s", route.key, route.authorizer_id)
                 return _message(500, "Internal Server Error"), 0.0
             try:
-                token = self._gate.bearer(request, authorizer, route.scopes)
+                token = self._tokens.admit(request.header("Authorization"), authorizer, route.scopes)
             except TokenRefusedError as error:
                 log.info("%s %s is refused: %s", request.method, request.path, error)
                 answer = _message(error.status, "Unauthorized" if error.status == 401 else "Forbidden")
@@ -249,19 +205,17 @@ class HttpApi:
     def _integrate(
         self, integration: Integration, route: Route, arrival: Arrival, request: HttpRequest
     ) -> HttpResponse:
-        function, qualifier = split_name(integration.function_arn, None)
         place = f"{request.method}{route.path}" if route.path else DEFAULT_STAGE
         source = f"arn:aws:execute-api:{self._region}:{self._account_id}:{self._api_id}/{arrival.stage}/{place}"
-        if not self._gate.function_allows(function, qualifier, source):
-            log.error("%s does not let API Gateway invoke it for %s", integration.function_arn, source)
-            return _message(500, "Internal Server Error")
         event = json.dumps(event_of(request, arrival), separators=(",", ":")).encode()
         try:
-            resolved = self._store.resolve(function, qualifier)
-            result = self._invoke(resolved, event, arrival.request_id, integration.timeout_seconds)
+            result = self._functions.invoke(integration.function_arn, source, event, integration.timeout_seconds)
         except (TooManyRequestsError, TimeoutError) as error:
-            log.warning("%s: %s", integration.function_arn, error or "the integration timed out")
+            log.warning("%s: %s", integration.function_arn, error)
             return _message(503, "Service Unavailable")
+        except InvocationForbiddenError as error:
+            log.error("%s", error)
+            return _message(500, "Internal Server Error")
         except LambdaServiceError as error:
             log.error("%s can't be invoked: %s", integration.function_arn, error)
             return _message(500, "Internal Server Error")
@@ -274,42 +228,12 @@ class HttpApi:
             log.warning("%s answered with an invalid response: %s", integration.function_arn, error)
             return _message(500, "Internal Server Error")
 
-    def _invoke(self, resolved: Resolved, event: bytes, request_id: str, timeout: float) -> InvocationResult:
-        if resolved.version.timeout < timeout:
-            return self._invoker.run(resolved, event, _invocation_id())
-        # the function may go on for longer than the client is kept waiting
-        return _slow_calls.submit(self._invoker.run, resolved, event, _invocation_id()).result(timeout)
 
-
-def function_of(integration_uri: str) -> str:
-    """The function or alias ARN of an integration URI, given plain or as an invocation ARN."""
-    match = _INVOCATION_ARN.match(integration_uri)
-    return match["function"] if match else integration_uri
-
-
-def access_log_line(template: str, exchange: Exchange) -> str:
+def access_log_line(template: str, exchange: Exchange, route_key: str) -> str:
     """An access log format with its ``$context`` variables filled in; unknown ones become ``-``."""
-    at = exchange.at.astimezone(UTC)
-    values = {
-        "requestId": exchange.request_id,
-        "extendedRequestId": exchange.request_id,
-        "apiId": exchange.api_id,
-        "stage": exchange.stage.name,
-        "routeKey": exchange.route_key,
-        "httpMethod": exchange.method,
-        "path": exchange.path,
-        "protocol": "HTTP/1.1",
-        "status": str(exchange.status),
-        "responseLength": str(exchange.response_bytes),
-        "responseLatency": f"{exchange.latency_ms:.0f}",
-        "integrationLatency": f"{exchange.integration_ms:.0f}",
-        "integration.latency": f"{exchange.integration_ms:.0f}",
-        "identity.sourceIp": exchange.source_ip,
-        "identity.userAgent": exchange.user_agent,
-        "requestTime": at.strftime("%d/%b/%Y:%H:%M:%S +0000"),
-        "requestTimeEpoch": str(int(at.timestamp() * 1000)),
-    }
-    return re.sub(r"\$context\.([A-Za-z]+(?:\.[A-Za-z]+)*)", lambda found: values.get(found[1], "-"), template)
+    latency = f"{exchange.integration_ms or 0:.0f}"
+    own = {"routeKey": route_key, "integrationLatency": latency, "integration.latency": latency}
+    return filled_in(template, context_values(exchange) | own)
 
 
 def _stage_of(definition: ApiDefinition, path: str) -> tuple[Stage | None, str]:
@@ -317,11 +241,6 @@ def _stage_of(definition: ApiDefinition, path: str) -> tuple[Stage | None, str]:
     if first in definition.stages and first != DEFAULT_STAGE:
         return definition.stages[first], f"/{rest}"
     return definition.stages.get(DEFAULT_STAGE), path
-
-
-def _invocation_id() -> str:
-    raw = os.urandom(16).hex()
-    return f"{raw[:8]}-{raw[8:12]}-4{raw[13:16]}-a{raw[17:20]}-{raw[20:]}"
 
 
 def _message(status: int, text: str) -> HttpResponse:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from localcloud.services.apigatewayv2.routes import Route, RouteKeyError, RouteTable
+from localcloud.services.apigateway.routes import Route, RouteKeyError, RouteTable
 
 KEYS = (
     "$default",

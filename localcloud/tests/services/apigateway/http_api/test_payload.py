@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from localcloud.core.http_server import HttpRequest
-from localcloud.services.apigatewayv2.payload import Arrival, BadResultError, Caller, event_of, response_of
+from localcloud.services.apigateway.caller import Caller
+from localcloud.services.apigateway.http_api.payload import Arrival, BadResultError, event_of, response_of
 
 ARRIVAL = Arrival(
     route_key="POST /m/{model}",

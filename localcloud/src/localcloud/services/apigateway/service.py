@@ -1,14 +1,15 @@
-"""API Gateway's HTTP APIs."""
+"""API Gateway: its HTTP APIs."""
 
 from __future__ import annotations
 
 from localcloud.services.service import Service, metrics_of
 
 SERVICE = Service(
-    package="localcloud.services.apigatewayv2",
+    package="localcloud.services.apigateway",
     signing_name="apigateway",
     backend="apigatewayv2",
-    hooks=("hook",),
+    hooks=("http_api.hook",),
+    resources=("http_api.resource",),
     has_one_url=False,
     settings="apigatewayv2",
     executes=lambda path: path.startswith("/v2/"),  # REST APIs have the same signing name

@@ -12,9 +12,8 @@ Obsolete: once moto, or a server of its own, invokes an API's integrations under
 from __future__ import annotations
 
 import json
-import logging
-import threading
-from datetime import datetime
+from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import unquote
 
@@ -24,24 +23,21 @@ from moto.apigatewayv2.responses import ApiGatewayV2Response
 
 from localcloud.core.context import CloudContext
 from localcloud.core.patching import add, wrap
-from localcloud.services.apigatewayv2.data_plane import (
+from localcloud.services.apigateway.functions import Functions, function_of
+from localcloud.services.apigateway.gate import ApiGate
+from localcloud.services.apigateway.http_api.data_plane import (
     ApiDefinition,
-    Exchange,
     HttpApi,
     Integration,
     Stage,
     access_log_line,
-    function_of,
 )
-from localcloud.services.apigatewayv2.gate import ApiGate
-from localcloud.services.apigatewayv2.routes import Route
-from localcloud.services.apigatewayv2.throttling import Limit, Limits
-from localcloud.services.apigatewayv2.tokens import Authorizer, IssuerError, Issuers
-from localcloud.services.cloudwatch.seam import MetricName, metric_store
+from localcloud.services.apigateway.http_api.tokens import Authorizer, IssuerError, Issuers, TokenGate
+from localcloud.services.apigateway.observing import Exchange, Observer
+from localcloud.services.apigateway.routes import Route
+from localcloud.services.apigateway.servers import ApiServers
+from localcloud.services.apigateway.throttling import Limit, Limits
 from localcloud.services.lambda_.seam import lambda_service
-from localcloud.services.logs.seam import LogWriter
-
-log = logging.getLogger(__name__)
 
 _AUTHORIZATIONS = ("NONE", "AWS_IAM", "JWT")
 _TOKEN = "$request.header.Authorization"
@@ -56,33 +52,22 @@ _UNSUPPORTED_ACTIONS = {
 }
 
 
-class _Apis:
-    """The servers of this process's APIs."""
-
-    def __init__(self) -> None:
-        self.by_id: dict[str, HttpApi] = {}
-        self.lock = threading.Lock()
-
-    def close(self) -> None:
-        with self.lock:
-            for server in self.by_id.values():
-                server.stop()
-            self.by_id.clear()
-
-
-_APIS = _Apis()
+_APIS = ApiServers()
+"""The servers of this process's APIs."""
 
 
 def install(context: CloudContext) -> None:
     """Serve every API that is created from now on."""
     _APIS.close()
-    gate = ApiGate(context)
-    observer = Observer(context)
+    gate, observe = ApiGate(context), observing(Observer(context))
+    # The issuer of a token has a clock of its own, and so may this cloud.
+    tokens = TokenGate(Issuers.of(context.settings), lambda: (datetime.now(UTC), context.clock.now()))
 
     def create_api(original: Any) -> Any:
         def create(self: ApiGatewayV2Backend, **parameters: Any) -> Api:
             api: Api = original(self, **parameters)
-            server = _serve(context, api, gate, observer)
+            server = _server_of(context, api, gate, tokens, observe)
+            _APIS.start(api.api_id, server)
             api.api_endpoint = server.endpoint
             return api
 
@@ -91,10 +76,7 @@ def install(context: CloudContext) -> None:
     def delete_api(original: Any) -> Any:
         def delete(self: ApiGatewayV2Backend, api_id: str) -> None:
             original(self, api_id)
-            with _APIS.lock:
-                server = _APIS.by_id.pop(api_id, None)
-            if server is not None:
-                server.stop()
+            _APIS.stop(api_id)
 
         return delete
 
@@ -102,7 +84,7 @@ def install(context: CloudContext) -> None:
         def call(self: ApiGatewayV2Response) -> Any:
             if self.method in ("POST", "PUT", "PATCH"):
                 try:
-                    check_executed(self._get_action(), json.loads(self.body or "{}"), gate.tokens.issuers)
+                    check_executed(self._get_action(), json.loads(self.body or "{}"), tokens.issuers)
                 except NotExecutedError as refusal:
                     headers = {"x-amzn-ErrorType": "BadRequestException", "Content-Type": "application/json"}
                     return 400, headers, json.dumps({"message": str(refusal)})
@@ -114,8 +96,7 @@ def install(context: CloudContext) -> None:
             try:
                 return original(self)
             finally:
-                for server in list(_APIS.by_id.values()):
-                    server.changed()
+                _APIS.changed()
 
         return call
 
@@ -185,23 +166,25 @@ def _check_authorizer(parameters: dict[str, Any], issuers: Issuers | None) -> No
         raise NotExecutedError(str(error)) from error
 
 
-def _serve(context: CloudContext, api: Api, gate: ApiGate, observer: Observer) -> HttpApi:
+def _server_of(
+    context: CloudContext,
+    api: Api,
+    gate: ApiGate,
+    tokens: TokenGate,
+    observe: Callable[[Exchange, Stage, str], None],
+) -> HttpApi:
     service = lambda_service()
-    server = HttpApi(
+    return HttpApi(
         api.api_id,
         account_id=context.account_id,
         region=context.region,
         define=lambda: definition_of(api),
         now=context.clock.now,
-        store=service.store,
-        invoker=service.invoker,
+        functions=Functions(service.store, service.invoker, gate),
         gate=gate,
-        observe=observer,
+        tokens=tokens,
+        observe=observe,
     )
-    with _APIS.lock:
-        _APIS.by_id[api.api_id] = server
-    server.start()
-    return server
 
 
 def definition_of(api: Api) -> ApiDefinition:
@@ -287,26 +270,14 @@ def _get_authorizers(self: ApiGatewayV2Response) -> Any:
     return 200, {}, json.dumps({"items": [authorizer.to_json() for authorizer in list(api.authorizers.values())]})
 
 
-class Observer:
+def observing(observer: Observer) -> Callable[[Exchange, Stage, str], None]:
     """Writes access logs, and counts requests under the API and under its stage."""
 
-    def __init__(self, context: CloudContext) -> None:
-        self._log = LogWriter(context)
-        self._metrics = metric_store(context)
+    def observe(exchange: Exchange, stage: Stage, route_key: str) -> None:
+        if stage.access_log is not None:
+            group, template = stage.access_log
+            observer.log(group, access_log_line(template, exchange, route_key), exchange)
+        of_api = {"ApiId": exchange.api_id}
+        observer.count(exchange, (of_api, of_api | {"Stage": exchange.stage}), ("4xx", "5xx"))
 
-    def __call__(self, exchange: Exchange) -> None:
-        """Note one answered request."""
-        if exchange.stage.access_log is not None:
-            group, template = exchange.stage.access_log
-            self._log.write(group, exchange.api_id, [access_log_line(template, exchange)], exchange.at)
-        values = {
-            "Count": 1.0,
-            "4xx": float(400 <= exchange.status < 500),
-            "5xx": float(exchange.status >= 500),
-            "Latency": exchange.latency_ms,
-            "IntegrationLatency": exchange.integration_ms,
-        }
-        for dimensions in ({"ApiId": exchange.api_id}, {"ApiId": exchange.api_id, "Stage": exchange.stage.name}):
-            for name, value in values.items():
-                unit = "Milliseconds" if "Latency" in name else "Count"
-                self._metrics.put(MetricName.of("AWS/ApiGateway", name, dimensions), value, at=exchange.at, unit=unit)
+    return observe

@@ -1,4 +1,4 @@
-"""Who may call an HTTP API, and whether a function lets API Gateway call it."""
+"""Who may call an API, and whether a function lets API Gateway call it."""
 
 from __future__ import annotations
 
@@ -10,12 +10,10 @@ from localcloud.core.http_server import HttpRequest
 from localcloud.iam.identities import Session, find_role, find_session, role_boundary, role_policies, secrets_of
 from localcloud.iam.policy import AccessRequest, Principal, decide, decide_for_principal
 from localcloud.iam.signatures import SignatureError, claim_of, verify
-from localcloud.services.apigatewayv2.data_plane import ForbiddenError
-from localcloud.services.apigatewayv2.payload import Caller
-from localcloud.services.apigatewayv2.tokens import Authorizer, Issuers, Token, TokenGate
+from localcloud.services.apigateway.caller import Caller, ForbiddenError
 from localcloud.services.lambda_.seam import LambdaServiceError, lambda_service
 
-_PRINCIPAL = Principal(service="apigateway.amazonaws.com")
+PRINCIPAL = "apigateway.amazonaws.com"
 
 
 class ApiGate:
@@ -25,11 +23,14 @@ class ApiGate:
         self._context = context
         self._secret_of = secrets_of(context)
         self._allowed: dict[tuple[str, str | None, str, str], bool] = {}
-        # Its issuer has a clock of its own, and so may this cloud.
-        self.tokens = TokenGate(Issuers.of(context.settings), lambda: (datetime.now(UTC), self._context.clock.now()))
 
     def caller(self, request: HttpRequest, api_id: str, stage: str, path: str) -> Caller:
         """The caller of an AWS_IAM route.
+
+        Parameters
+        ----------
+        path : str
+            Without the stage.
 
         Raises
         ------
@@ -40,10 +41,12 @@ class ApiGate:
             claim = claim_of(request)
             verify(request, claim, self._secret_of, (datetime.now(UTC), self._context.clock.now()))
         except SignatureError as error:
-            raise ForbiddenError(str(error)) from error
+            raise ForbiddenError(error.kind, str(error)) from error
         key, expected = claim.key, ("execute-api", self._context.region)
         if (claim.service, claim.region) != expected:
-            raise ForbiddenError(f"signed for {claim.service} in {claim.region}, not for {' in '.join(expected)}")
+            raise ForbiddenError(
+                "scope", f"signed for {claim.service} in {claim.region}, not for {' in '.join(expected)}"
+            )
         account = self._context.account_id
         if key == self._context.operator.access_key_id:
             return Caller(key, account, "operator", f"arn:aws:iam::{account}:user/operator", "operator")
@@ -53,15 +56,6 @@ class ApiGate:
         self._require(session, AccessRequest("execute-api:Invoke", resource, self._keys(session)))
         identifier = f"{session.role_id}:{session.name}"
         return Caller(key, account, identifier, session.arn, identifier)
-
-    def bearer(self, request: HttpRequest, authorizer: Authorizer, scopes: tuple[str, ...]) -> Token:
-        """What the token of a JWT route's caller says.
-
-        Raises
-        ------
-        TokenRefusedError
-        """
-        return self.tokens.admit(request.header("Authorization"), authorizer, scopes)
 
     def function_allows(self, function: str, qualifier: str | None, source_arn: str) -> bool:
         """Whether the resource policy of exactly this function or alias allows API Gateway this route."""
@@ -83,21 +77,22 @@ class ApiGate:
         keys = {"aws:sourcearn": (source_arn,), "aws:sourceaccount": (self._context.account_id,)}
         request = AccessRequest("lambda:InvokeFunction", arn, keys)
         policy = json.dumps({"Version": "2012-10-17", "Statement": statements})
-        return decide_for_principal(policy, _PRINCIPAL, request).allowed
+        return decide_for_principal(policy, Principal(service=PRINCIPAL), request).allowed
 
     def _require(self, session: Session, request: AccessRequest) -> None:
         account = self._context.account_id
         try:
             role = find_role(account, session.role_arn)
         except LookupError as error:
-            raise ForbiddenError(str(error)) from error
+            raise ForbiddenError("denied", str(error)) from error
         limits = filter(None, (role_boundary(account, role), session.session_policy))
         for documents in (role_policies(role), *((limit,) for limit in limits)):
             decision = decide(documents, request)
             if not decision.allowed:
                 raise ForbiddenError(
-                    f"{session.arn} is not authorized to perform {request.action} on {request.resource} "
-                    f"{decision.reason}"
+                    "denied",
+                    f"User: {session.arn} is not authorized to perform: {request.action} on resource: "
+                    f"{request.resource} {decision.reason}",
                 )
 
     def _keys(self, session: Session) -> dict[str, tuple[str, ...]]:

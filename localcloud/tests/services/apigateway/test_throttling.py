@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from localcloud.services.apigatewayv2.throttling import Buckets, Limit, Limits
+from localcloud.services.apigateway.throttling import Buckets, Limit, Limits
 
 
 class Timer:

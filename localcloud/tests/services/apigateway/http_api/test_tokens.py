@@ -16,7 +16,7 @@ from joserfc import jwt
 from joserfc.jwk import RSAKey
 
 from localcloud.core.settings import Settings, SettingsError
-from localcloud.services.apigatewayv2.tokens import (
+from localcloud.services.apigateway.http_api.tokens import (
     Authorizer,
     IssuerError,
     Issuers,

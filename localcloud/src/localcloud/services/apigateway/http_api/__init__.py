@@ -1,0 +1,1 @@
+"""HTTP APIs: version 2 of API Gateway."""

@@ -1,1 +1,0 @@
-"""All of apigatewayv2 in the local cloud."""
