@@ -79,10 +79,11 @@ def test_an_assembly_comes_up_with_one_command_is_there_and_begins_anew(assembly
     assert "create" not in again.stderr
     assert (state / "letters").is_dir()
 
-    # AND where the API of an address that is AWS's answers
-    spelled = re.search(r"Post\.Url = (https://\S+)/", up.stdout)
-    assert spelled is not None
-    assert re.search(rf"^desk: {re.escape(spelled[1])} is http://127\.0\.0\.1:\d+ here$", up.stdout, re.MULTILINE)
+    # AND where an API answers that AWS has at another address
+    here = re.search(r"Post\.Url = (http://127\.0\.0\.1:\d+)/", up.stdout)
+    assert here is not None
+    there = r"https://\w+\.execute-api\.us-east-1\.amazonaws\.com"
+    assert re.search(rf"^desk: {there} is {re.escape(here[1])} here$", up.stdout, re.MULTILINE)
 
     # AND a shell that is pointed at it finds the queue
     printed = localcloud("env", "--state", state).stdout

@@ -52,29 +52,6 @@ def test_of_cloudformation_these_are_refused(cloud: Cloud, action: str, argument
     assert "local cloud" in refused(getattr(cloud.client("cloudformation"), action), **given, **arguments)
 
 
-def api_of(cloud: Cloud) -> tuple[str, str]:
-    """A new HTTP API: its id and its endpoint."""
-    made = cloud.client("apigatewayv2").create_api(Name="a", ProtocolType="HTTP")
-    return made["ApiId"], made["ApiEndpoint"]
-
-
-def test_an_address_that_a_template_puts_together_is_not_the_local_one(cloud: Cloud) -> None:
-    template = {
-        "Resources": {"Api": {"Type": "AWS::ApiGatewayV2::Api", "Properties": {"Name": "a", "ProtocolType": "HTTP"}}},
-        "Outputs": {
-            "Built": {"Value": {"Fn::Sub": "https://${Api}.execute-api.${AWS::Region}.amazonaws.com"}},
-            "Told": {"Value": {"Fn::GetAtt": ["Api", "ApiEndpoint"]}},
-        },
-    }
-    client = cloud.client("cloudformation")
-    client.create_stack(StackName="S", TemplateBody=json.dumps(template))
-    cloud.wait_until_quiet()
-
-    outputs = {o["OutputKey"]: o["OutputValue"] for o in client.describe_stacks(StackName="S")["Stacks"][0]["Outputs"]}
-    assert outputs["Built"].endswith(".execute-api.us-east-1.amazonaws.com")
-    assert outputs["Told"].startswith("http://127.0.0.1:")
-
-
 @pytest.mark.parametrize(
     ("service", "action", "arguments"),
     [

@@ -94,7 +94,7 @@ def _deploy(running: daemon.RunningCloud, options: argparse.Namespace) -> Any:
 
 
 def _say_where_apis_are(running: daemon.RunningCloud) -> None:
-    """Templates spell the address that an API has on AWS; here it has another."""
+    """An API has another address here than on AWS."""
     for page in _clients(running)("apigatewayv2").get_paginator("get_apis").paginate():
         for api in page["Items"]:
             there = f"https://{api['ApiId']}.execute-api.{running.region}.amazonaws.com"

@@ -203,7 +203,11 @@ class StackEngine:
     def scope(self, template: Template, parameters: Mapping[str, str], state: StackState, imports: set[str]) -> Scope:
         """What a template's values can refer to; the names of what it imports are added to ``imports``."""
         importer = self._importer(template.stack, imports)
-        return template.scope(self._pseudo_parameters(state), parameters, importer, self.read_parameter)
+        scope = template.scope(self._pseudo_parameters(state), parameters, importer, self.read_parameter)
+        for other in self.states.load_all():
+            for resource in other.resources.values():
+                scope.addresses.update(resource.addresses)
+        return scope
 
     def _state_to_deploy(self, stack: str) -> StackState:
         before = self.states.load(stack)

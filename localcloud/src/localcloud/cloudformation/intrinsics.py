@@ -31,10 +31,13 @@ class Made:
         What ``Ref`` gives.
     attributes : Mapping[str, str]
         What ``Fn::GetAtt`` gives, by attribute name.
+    addresses : Mapping[str, str]
+        Addresses that templates put together of its id, as they are on AWS, and where each is answered here.
     """
 
     physical_id: str
     attributes: Mapping[str, str] = field(default_factory=dict)
+    addresses: Mapping[str, str] = field(default_factory=dict)
 
 
 def later(name: str) -> str:
@@ -81,12 +84,21 @@ class Scope:
     import_value: Callable[[str], Any]
     read_parameter: Callable[[str], str]
     made: dict[str, Made] = field(default_factory=dict)
+    addresses: dict[str, str] = field(default_factory=dict)
     _decided: dict[str, bool] = field(default_factory=dict)
     _deciding: list[str] = field(default_factory=list)
 
     def fail(self, path: str, sentence: str) -> TemplateError:
         """An error at ``path`` of this stack's template."""
         return TemplateError(f"stack {self.stack}, {path}: {sentence}")
+
+    def here(self, text: str) -> str:
+        """A text that was put together, with addresses on AWS replaced by those that answer here."""
+        if "://" in text:
+            for addresses in (self.addresses, *(made.addresses for made in self.made.values())):
+                for there, local in addresses.items():
+                    text = text.replace(there, local)
+        return text
 
     def condition(self, name: str, path: str) -> bool:
         """Whether the named condition holds."""
@@ -232,7 +244,7 @@ def _sub(argument: Any, scope: Scope, path: str) -> str:
             return _text(_get_att(reference, scope, path), scope, path)
         return _text(_ref(reference, scope, path), scope, path)
 
-    return SUBSTITUTION.sub(replace, text)
+    return scope.here(SUBSTITUTION.sub(replace, text))
 
 
 def _text(value: Any, scope: Scope, path: str) -> str:
@@ -248,7 +260,7 @@ def _join(argument: Any, scope: Scope, path: str) -> str:
     resolved = resolve(values, scope, path)
     if not isinstance(resolved, list):
         raise scope.fail(path, f"Fn::Join joins a list, not {resolved!r}")
-    return str(delimiter).join(_text(value, scope, path) for value in resolved)
+    return scope.here(str(delimiter).join(_text(value, scope, path) for value in resolved))
 
 
 def _select(argument: Any, scope: Scope, path: str) -> Any:

@@ -148,9 +148,9 @@ class StackRun:
             # Noted before it happens: an update that fails half way is taken back like one that succeeded.
             self._undo.append(_Update(place.logical_id, current, properties))
             made = handler.update(place, current.made, current.properties, properties)
-            return DeployedResource(declaration.type, properties, made.physical_id, dict(made.attributes), policy)
+            return _deployed(declaration, properties, made)
         self._undo.append(_Creation(place.logical_id, current))
-        return DeployedResource(declaration.type, properties, made.physical_id, dict(made.attributes), policy)
+        return _deployed(declaration, properties, made)
 
     def _create(self, handler: Handler, place: Place, properties: dict[str, Any]) -> Made:
         try:
@@ -229,6 +229,13 @@ class StackRun:
         if failures:
             self.engine.states.save(self.state)
             raise DeletionFailedError(f"stack {self.state.name} is deployed, but: " + "; ".join(failures))
+
+
+def _deployed(declaration: Declaration, properties: dict[str, Any], made: Made) -> DeployedResource:
+    attributes, addresses = dict(made.attributes), dict(made.addresses)
+    return DeployedResource(
+        declaration.type, properties, made.physical_id, attributes, declaration.deletion_policy, addresses
+    )
 
 
 def _check_new_name(handler: Handler, place: Place, current: DeployedResource, new: dict[str, Any]) -> None:

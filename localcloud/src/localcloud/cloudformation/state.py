@@ -27,11 +27,12 @@ class DeployedResource:
     physical_id: str
     attributes: dict[str, str]
     deletion_policy: str
+    addresses: dict[str, str] = field(default_factory=dict)
 
     @property
     def made(self) -> Made:
         """The resource as templates see it."""
-        return Made(self.physical_id, self.attributes)
+        return Made(self.physical_id, self.attributes, self.addresses)
 
 
 @dataclass(frozen=True)

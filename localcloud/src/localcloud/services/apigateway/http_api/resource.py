@@ -42,7 +42,9 @@ class Api(Handler):
         client = place.client("apigatewayv2")
         given = {**properties, "Tags": tag_map(properties.get("Tags"))}
         api = client.create_api(**call_arguments(client, "CreateApi", given, place.where))
-        return Made(api["ApiId"], {"ApiId": api["ApiId"], "ApiEndpoint": api["ApiEndpoint"]})
+        there = f"https://{api['ApiId']}.execute-api.{place.region}.amazonaws.com"
+        attributes = {"ApiId": api["ApiId"], "ApiEndpoint": api["ApiEndpoint"]}
+        return Made(api["ApiId"], attributes, {there: api["ApiEndpoint"]})
 
     def update(self, place: Place, made: Made, old: Properties, new: Properties) -> Made:
         """Change the API's settings."""
