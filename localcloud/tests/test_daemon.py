@@ -232,7 +232,6 @@ def test_the_doors_that_stay_shut(real: RunningCloud) -> None:
     for service, call in (
         ("ec2", "describe_instances"),
         ("kinesis", "list_streams"),
-        ("apigateway", "get_rest_apis"),
     ):
         with pytest.raises(Exception, match=r"NotExecutedLocally.*does not execute"):
             getattr(real.client(service), call)()

@@ -94,11 +94,20 @@ def _deploy(running: daemon.RunningCloud, options: argparse.Namespace) -> Any:
 
 
 def _say_where_apis_are(running: daemon.RunningCloud) -> None:
-    """An API has another address here than on AWS."""
-    for page in _clients(running)("apigatewayv2").get_paginator("get_apis").paginate():
-        for api in page["Items"]:
-            there = f"https://{api['ApiId']}.execute-api.{running.region}.amazonaws.com"
-            print(f"{api['Name']}: {there} is {api['ApiEndpoint']} here")
+    """An API has another address than on AWS; of REST APIs, no answer but a header says which."""
+    clients = _clients(running)
+    apis = [
+        (api["Name"], api["ApiId"], api["ApiEndpoint"])
+        for page in clients("apigatewayv2").get_paginator("get_apis").paginate()
+        for api in page["Items"]
+    ]
+    rest = clients("apigateway")
+    for page in rest.get_paginator("get_rest_apis").paginate():
+        for api in page["items"]:
+            headers = rest.get_rest_api(restApiId=api["id"])["ResponseMetadata"]["HTTPHeaders"]
+            apis.append((api["name"], api["id"], headers["x-localcloud-endpoint"]))
+    for name, identifier, endpoint in apis:
+        print(f"{name}: https://{identifier}.execute-api.{running.region}.amazonaws.com is {endpoint} here")
 
 
 def _destroy(options: argparse.Namespace) -> int:

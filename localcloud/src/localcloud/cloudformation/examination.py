@@ -17,8 +17,15 @@ from localcloud.cloudformation.template import Declaration, Template
 MOST_PROBLEMS = 40
 
 _REMEDIES = {
-    "AWS::ApiGateway::": "use an HTTP API (AWS::ApiGatewayV2::Api)",
-    "AWS::ApiGatewayV2::Authorizer": "authorize routes with AWS_IAM, or not at all",
+    "AWS::ApiGateway::": "leave it out",
+    "AWS::ApiGateway::ApiKey": "limit requests by the MethodSettings of the stage",
+    "AWS::ApiGateway::Authorizer": "authorize methods with AWS_IAM, or not at all",
+    "AWS::ApiGateway::BasePathMapping": "call the API at its own URL",
+    "AWS::ApiGateway::DomainName": "call the API at its own URL",
+    "AWS::ApiGateway::Model": "check requests in the function",
+    "AWS::ApiGateway::RequestValidator": "check requests in the function",
+    "AWS::ApiGateway::UsagePlan": "limit requests by the MethodSettings of the stage",
+    "AWS::ApiGateway::VpcLink": "lead methods to functions",
     "AWS::ApiGatewayV2::": "call the API at its own URL",
     "AWS::CloudFormation::Stack": "turn the nested stack into a separate stack",
     "AWS::EC2::": "functions and jobs run on this machine, without a network of their own: leave the network out",

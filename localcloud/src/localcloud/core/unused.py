@@ -1,4 +1,4 @@
-"""What moto imports and nothing here has use for is left out: EC2 and API Gateway's REST APIs are refused.
+"""What moto imports and nothing here has use for is left out: EC2 and OpenAPI documents are refused.
 
 moto reads tables of EC2 instance types when Systems Manager is imported, 56 MB of small objects, and botocore's model
 of EC2 three times for a list of regions. API Gateway imports a validator of OpenAPI documents, which imports JSON
@@ -78,4 +78,4 @@ def _no_validator() -> Iterator[None]:
 
 
 def _refuse(*_: object) -> None:
-    raise NotImplementedError("API Gateway's REST APIs are not provided")
+    raise NotImplementedError("OpenAPI documents are not executed")

@@ -11,3 +11,11 @@ def accesses(call: Call) -> Iterable[Access] | None:
     """The accesses of a request, or None where its resource can't be told."""
     path = call.path.removeprefix("/v2")
     return [Access(f"apigateway:{call.method}", (f"arn:aws:apigateway:{call.region}::{path}",))]
+
+
+def passed_roles(call: Call) -> Iterable[tuple[str, str]]:
+    """The role with which API Gateway writes logs."""
+    if call.action == "UpdateAccount":
+        for operation in call.params.get("patchOperations") or ():
+            if operation.get("path") == "/cloudwatchRoleArn" and operation.get("value"):
+                yield operation["value"], "apigateway.amazonaws.com"

@@ -1,4 +1,4 @@
-"""API Gateway: its HTTP APIs."""
+"""API Gateway: HTTP APIs and REST APIs."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ from localcloud.services.service import Service, metrics_of
 SERVICE = Service(
     package="localcloud.services.apigateway",
     signing_name="apigateway",
-    backend="apigatewayv2",
-    hooks=("http_api.hook",),
-    resources=("http_api.resource",),
+    backend="apigateway",  # moto's paths of version 2 are among those of version 1
+    hooks=("http_api.hook", "rest_api.hook"),
+    resources=("http_api.resource", "rest_api.resource"),
     has_one_url=False,
     settings="apigatewayv2",
-    executes=lambda path: path.startswith("/v2/"),  # REST APIs have the same signing name
-    metrics=metrics_of("AWS/ApiGateway", "Count 4xx 5xx Latency IntegrationLatency"),
+    metrics=metrics_of("AWS/ApiGateway", "Count 4xx 5xx 4XXError 5XXError Latency IntegrationLatency"),
 )

@@ -1,0 +1,1 @@
+"""REST APIs: version 1 of API Gateway."""
