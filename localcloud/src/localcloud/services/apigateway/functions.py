@@ -8,7 +8,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
 
-from localcloud.services.lambda_.seam import FunctionStore, InvocationResult, Invoker, split_name
+from localcloud.services.lambda_.seam import (
+    MAX_SYNC_PAYLOAD_BYTES,
+    FunctionStore,
+    InvocationResult,
+    Invoker,
+    RequestTooLargeError,
+    split_name,
+)
 
 _INVOCATION_ARN = re.compile(
     r"arn:[^:]+:apigateway:[^:]+:lambda:path/2015-03-31/functions/(?P<function>.+)/invocations\Z"
@@ -45,6 +52,10 @@ class Functions:
         function, qualifier = split_name(function_arn, None)
         if not self.gate.function_allows(function, qualifier, source_arn):
             raise InvocationForbiddenError(f"{function_arn} does not let API Gateway invoke it for {source_arn}")
+        if len(event) > MAX_SYNC_PAYLOAD_BYTES:
+            raise RequestTooLargeError(
+                f"the event has {len(event):,} bytes, and Lambda takes {MAX_SYNC_PAYLOAD_BYTES:,}"
+            )
         resolved = self.store.resolve(function, qualifier)
         if resolved.version.timeout < timeout_seconds:
             return self.invoker.run(resolved, event, _invocation_id())

@@ -12,10 +12,10 @@ MAX_BODY_BYTES = 10_485_760
 
 
 class ApiServer(ABC):
-    """The server of one API."""
+    """The server of one API; bodies above ``max_body`` do not reach :meth:`handle`."""
 
-    def __init__(self, name: str) -> None:
-        self._server = HttpServer(listen(0), self.handle, name=name, max_body=MAX_BODY_BYTES)
+    def __init__(self, name: str, *, max_body: int = MAX_BODY_BYTES) -> None:
+        self._server = HttpServer(listen(0), self.handle, name=name, max_body=max_body)
 
     @property
     def endpoint(self) -> str:

@@ -5,6 +5,7 @@ Source: https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -79,7 +80,7 @@ def _values(exchange: Exchange, details: Details) -> dict[str, str]:
         "domainPrefix": details.domain.split(".")[0],
         "endpointType": "REGIONAL",
         "error.message": error[1] if error else "",
-        "error.messageString": f'"{error[1]}"' if error else "",
+        "error.messageString": json.dumps(error[1]) if error else "",
         "error.responseType": error[0] if error else "",
         "extendedRequestId": details.extended_request_id,
         "identity.accountId": caller.account_id if caller else "",

@@ -35,13 +35,14 @@ from localcloud.services.apigateway.rest_api.proxy import (
     response_of,
 )
 from localcloud.services.apigateway.routes import Route, RouteTable
-from localcloud.services.apigateway.servers import ApiServer
+from localcloud.services.apigateway.servers import MAX_BODY_BYTES, ApiServer
 from localcloud.services.apigateway.throttling import Buckets
-from localcloud.services.lambda_.seam import LambdaServiceError, TooManyRequestsError
+from localcloud.services.lambda_.seam import LambdaServiceError, RequestTooLargeError, TooManyRequestsError
 
 log = logging.getLogger(__name__)
 
 _FORBIDDEN = b'{"message":"Forbidden"}'
+_JSON = ("Content-Type", "application/json")
 _INTERNAL = "InternalServerErrorException"
 _MISMATCH = (
     "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key"
@@ -102,7 +103,8 @@ class RestApi(ApiServer):
         self._stages: Mapping[str, Stage] | None = None
         self._tables: dict[str, RouteTable] = {}
         self._buckets = Buckets()
-        super().__init__(f"rest-api-{api_id}")
+        # A body that is too large has a gateway response of its own.
+        super().__init__(f"rest-api-{api_id}", max_body=2 * MAX_BODY_BYTES)
 
     def changed(self) -> None:
         """Read the stages again before the next request."""
@@ -124,7 +126,7 @@ class RestApi(ApiServer):
         name, _, rest = request.path.lstrip("/").partition("/")
         stage = self._current().get(name)
         if stage is None:
-            headers = (("Content-Type", "application/json"), ("x-amzn-ErrorType", "ForbiddenException"), *identified)
+            headers = (_JSON, ("x-amzn-ErrorType", "ForbiddenException"), *identified)
             return HttpResponse(403, _FORBIDDEN, headers)
         at = self._now()
         course = _Course(
@@ -166,13 +168,16 @@ class RestApi(ApiServer):
         course.arrival = replace(
             course.arrival, resource_id=method.resource_id, resource_path=route.path, path_parameters=parameters
         )
+        if len(request.body) > MAX_BODY_BYTES:
+            raise _too_long()
         if not self._buckets.take(stage.name, stage.limits, route.key):
             raise RefusedError("THROTTLED", 429, "TooManyRequestsException", "Too Many Requests")
         if route.authorization == "AWS_IAM":
             course.arrival = replace(course.arrival, caller=self._caller(request, stage, course))
         match method.integration:
             case MockIntegration(status, headers):
-                return HttpResponse(status, b"", (("Content-Type", "application/json"), *headers))
+                typed = any(name.lower() == "content-type" for name, _ in headers)
+                return HttpResponse(status, b"", headers if typed else (*headers, _JSON))
             case FunctionIntegration() as integration:
                 began = time.monotonic()
                 try:
@@ -209,11 +214,12 @@ class RestApi(ApiServer):
         except InvocationForbiddenError as error:
             log.error("%s", error)
             raise _internal("API_CONFIGURATION_ERROR", 500) from error
+        except RequestTooLargeError as error:
+            log.warning("%s: %s", function, error)
+            course.integration_status = 413
+            raise _too_long() from error
         except LambdaServiceError as error:
             log.error("%s can't be invoked: %s", function, error)
-            if error.code == "RequestTooLargeException":
-                course.integration_status = 413
-                raise RefusedError("REQUEST_TOO_LARGE", 413, error.code, "Request Too Long") from error
             raise _internal("INTEGRATION_FAILURE", 500) from error
         course.integration_status = 200
         if result.function_error is not None:
@@ -295,6 +301,10 @@ def _missing_token() -> RefusedError:
     """Also what a path or a method that is not there is answered with."""
     error = "MissingAuthenticationTokenException"
     return RefusedError("MISSING_AUTHENTICATION_TOKEN", 403, error, "Missing Authentication Token")
+
+
+def _too_long() -> RefusedError:
+    return RefusedError("REQUEST_TOO_LARGE", 413, "RequestEntityTooLargeException", "Request Too Long")
 
 
 def _internal(kind: str, status: int) -> RefusedError:

@@ -12,6 +12,7 @@ from localcloud.services.apigateway.rest_api.gateway_responses import problem_of
 
 AUTHORIZATIONS = ("NONE", "AWS_IAM")
 ENDPOINTS = ("REGIONAL", "EDGE")
+METHODS = ("ANY", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
 INTEGRATIONS = ("AWS_PROXY", "MOCK")
 TIMEOUTS_MS = (50, 29_000)
 """https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-execution-service-limits-table.html; a
@@ -63,6 +64,9 @@ def api_problems(parameters: Mapping[str, Any]) -> Iterator[Problem]:
 
 def method_problems(parameters: Mapping[str, Any]) -> Iterator[Problem]:
     """Of PutMethod."""
+    method = parameters.get("httpMethod")
+    if method is not None and method not in METHODS:
+        yield "httpMethod", f"is {method}: it must be one of {', '.join(METHODS)}"
     authorization = parameters.get("authorizationType")
     if authorization is not None and authorization not in AUTHORIZATIONS:
         yield "authorizationType", f"is {authorization}: it must be NONE or AWS_IAM, other authorizers are not executed"

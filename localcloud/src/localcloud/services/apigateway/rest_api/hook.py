@@ -168,8 +168,10 @@ def _parameters(response: APIGatewayResponse, action: str) -> Mapping[str, Any]:
     except ValueError:
         return {}
     given = parsed if isinstance(parsed, dict) else {}
-    if action == "PutGatewayResponse":
-        given["responseType"] = unquote(response.path.rstrip("/").split("/")[-1])
+    last = unquote(response.path.rstrip("/").split("/")[-1])
+    named = {"PutGatewayResponse": "responseType", "PutMethod": "httpMethod"}.get(action)
+    if named is not None:
+        given[named] = last
     return given
 
 
@@ -208,14 +210,27 @@ def _update_rest_api(original: Any) -> Any:
 
 def _create_resource(original: Any) -> Any:
     def create(self: APIGatewayBackend, function_id: str, parent_resource_id: str, path_part: str) -> Resource:
-        self.get_resource(function_id, parent_resource_id)
+        parent = self.get_resource(function_id, parent_resource_id)
+        if parent.path_part.endswith("+}"):
+            raise BadRequestException(f"Cannot create a child of a resource with a greedy path variable: {path_part}")
         for other in self.get_resources(function_id):
-            if other.parent_id == parent_resource_id and other.path_part == path_part:
+            if other.parent_id != parent_resource_id:
+                continue
+            if other.path_part == path_part:
                 raise ConflictException(f"Another resource with the same parent already has this name: {path_part}")
+            if _is_variable(other.path_part) and _is_variable(path_part):
+                raise BadRequestException(
+                    f"A sibling ({other.path_part}) of this resource already has a variable path part -- only one is"
+                    " allowed"
+                )
         made: Resource = original(self, function_id, parent_resource_id, path_part)
         return made
 
     return create
+
+
+def _is_variable(path_part: str) -> bool:
+    return path_part.startswith("{") and not path_part.endswith("+}")
 
 
 def _delete_resource(original: Any) -> Any:

@@ -194,9 +194,9 @@ def _where(properties: Properties) -> dict[str, str]:
 def _method(properties: Properties) -> dict[str, Any]:
     """The parameters of PutMethod that act, by the API's names."""
     found: dict[str, Any] = {}
-    authorization = known(properties, "AuthorizationType")
-    if authorization is not None:
-        found["authorizationType"] = authorization
+    for name in ("AuthorizationType", "HttpMethod"):
+        if known(properties, name) is not None:
+            found[name[0].lower() + name[1:]] = properties[name]
     if str(properties.get("ApiKeyRequired", "")).lower() == "true":
         found["apiKeyRequired"] = True
     for name in ("RequestModels", "RequestParameters", "OperationName"):
