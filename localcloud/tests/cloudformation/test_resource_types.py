@@ -542,6 +542,61 @@ def everything(workbench: Workbench) -> Resources:
     )
     resources["St"]["DependsOn"] = ["RtAuth"]
     add(
+        "Rest",
+        "AWS::ApiGateway::RestApi",
+        Name="rest",
+        Description="d",
+        BinaryMediaTypes=["application/octet-stream"],
+        EndpointConfiguration={"Types": ["REGIONAL"]},
+        Tags=[{"Key": "k", "Value": "v"}],
+    )
+    add("Acc", "AWS::ApiGateway::Account", CloudWatchRoleArn=attribute("Role", "Arn"))
+    add(
+        "Part",
+        "AWS::ApiGateway::Resource",
+        RestApiId=ref("Rest"),
+        ParentId=attribute("Rest", "RootResourceId"),
+        PathPart="{x}",
+    )
+    add(
+        "Meth",
+        "AWS::ApiGateway::Method",
+        RestApiId=ref("Rest"),
+        ResourceId=ref("Part"),
+        HttpMethod="POST",
+        AuthorizationType="AWS_IAM",
+        Integration={
+            "Type": "AWS_PROXY",
+            "IntegrationHttpMethod": "POST",
+            "Uri": {"Fn::Sub": "arn:aws:apigateway:${AWS::Region}:lambda:path/2015-03-31/functions/${A}/invocations"},
+            "TimeoutInMillis": 29000,
+        },
+        MethodResponses=[{"StatusCode": 200}],
+    )
+    add(
+        "Many",
+        "AWS::ApiGateway::GatewayResponse",
+        RestApiId=ref("Rest"),
+        ResponseType="THROTTLED",
+        StatusCode=429,
+        ResponseParameters={"gatewayresponse.header.Retry-After": "'1'"},
+    )
+    add("Dep", "AWS::ApiGateway::Deployment", RestApiId=ref("Rest"), Description="d")
+    resources["Dep"]["DependsOn"] = ["Meth", "Many"]
+    add(
+        "RestSt",
+        "AWS::ApiGateway::Stage",
+        RestApiId=ref("Rest"),
+        StageName="live",
+        DeploymentId=ref("Dep"),
+        AccessLogSetting={"DestinationArn": attribute("SML", "Arn"), "Format": "$context.requestId"},
+        MethodSettings=[
+            {"ResourcePath": "/*", "HttpMethod": "*", "ThrottlingRateLimit": 50, "ThrottlingBurstLimit": "100"}
+        ],
+        TracingEnabled=True,
+    )
+    resources["RestSt"]["DependsOn"] = ["Acc"]
+    add(
         "P",
         "AWS::SSM::Parameter",
         Name="/everloop/platform",
@@ -758,6 +813,20 @@ def test_apis_have_routes_with_integrations(there: Workbench) -> None:
     (stage,) = client.get_stages(ApiId=api)["Items"]
     assert stage["DefaultRouteSettings"]["ThrottlingBurstLimit"] == 100
     assert stage["RouteSettings"] == {"PUT /x": {"ThrottlingBurstLimit": 3, "ThrottlingRateLimit": 1.5}}
+
+
+def test_rest_apis_have_a_stage_with_what_is_deployed(there: Workbench) -> None:
+    client, api = there.client("apigateway"), there.physical_id("Rest")
+    method = client.get_method(restApiId=api, resourceId=there.physical_id("Part"), httpMethod="POST")
+    assert (method["authorizationType"], method["methodIntegration"]["type"]) == ("AWS_IAM", "AWS_PROXY")
+    assert method["methodIntegration"]["timeoutInMillis"] == 29000
+    stage = client.get_stage(restApiId=api, stageName="live")
+    assert stage["deploymentId"] == there.physical_id("Dep")
+    assert stage["methodSettings"]["*/*"]["throttlingBurstLimit"] == 100
+    assert stage["accessLogSettings"]["format"] == "$context.requestId"
+    response = client.get_gateway_response(restApiId=api, responseType="THROTTLED")
+    assert response["responseParameters"] == {"gatewayresponse.header.Retry-After": "'1'"}
+    assert client.get_account()["cloudwatchRoleArn"].startswith("arn:aws:iam::")
 
 
 def test_streams_and_catalogue(there: Workbench) -> None:

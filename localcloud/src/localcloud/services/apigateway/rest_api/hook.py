@@ -17,10 +17,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import unquote
 
+from moto.apigateway import urls
 from moto.apigateway.exceptions import (
     BadRequestException,
     ConflictException,
     DeploymentNotFoundException,
+    RestAPINotFound,
     StageStillActive,
 )
 from moto.apigateway.models import APIGatewayBackend, Deployment, Integration, Resource, RestAPI
@@ -63,6 +65,9 @@ ENDPOINT = "x-localcloud-endpoint"
 _APIS = ApiServers()
 """The servers of this process's APIs."""
 
+_TAGS_OF_AN_API = (
+    "{0}/tags/arn:(?P<partition>[^/]+):apigateway:(?P<region_name>[^/]+)::/restapis/(?P<function_id>[^/]+)$"
+)
 _LOGGING = ("logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents")
 _DEFAULT_TIMEOUT_MS = 29_000
 _NO_ROLE = "CloudWatch Logs role ARN must be set in account settings to enable logging"
@@ -131,6 +136,11 @@ def install(context: CloudContext) -> None:
     # moto's own stand-in for requests to the API: callbacks for each path, kept for ever.
     replace(RestAPI, "update_integration_mocks", lambda self, stage_name: None)
     replace(MotoStage, "_get_default_method_settings", _default_method_settings)
+    # moto has tags of stages alone.
+    wrap(urls, "url_paths", lambda paths: {**paths, _TAGS_OF_AN_API: APIGatewayResponse.dispatch})
+    replace(APIGatewayResponse, "get_tags", _get_tags)
+    replace(APIGatewayResponse, "tag_resource", _tag_resource)
+    replace(APIGatewayResponse, "untag_resource", _untag_resource)
     wrap(APIGatewayResponse, "create_rest_api", _with_binary_media_types)
     wrap(APIGatewayResponse, "call_action", _call_action)
 
@@ -185,6 +195,31 @@ def _with_binary_media_types(original: Any) -> Any:
         return 201, headers, json.dumps(api.to_dict())
 
     return create
+
+
+def _tagged(self: APIGatewayResponse) -> RestAPI | MotoStage:
+    """What the ARN in a request's path names: an API, or a stage of one."""
+    parts = unquote(self.path.split("/tags/")[1]).split("/")
+    if len(parts) < 3:
+        raise RestAPINotFound
+    found: RestAPI | MotoStage = self.backend.get_rest_api(parts[2])
+    return self.backend.get_stage(parts[2], parts[4]) if len(parts) > 4 else found
+
+
+def _get_tags(self: APIGatewayResponse) -> str:
+    return json.dumps({"tags": _tagged(self).tags or {}})
+
+
+def _tag_resource(self: APIGatewayResponse) -> Any:
+    found = _tagged(self)
+    found.tags = {**(found.tags or {}), **(self._get_param("tags") or {})}
+    return 204, {}, ""
+
+
+def _untag_resource(self: APIGatewayResponse) -> Any:
+    found, keys = _tagged(self), self.querystring.get("tagKeys") or ()
+    found.tags = {key: value for key, value in (found.tags or {}).items() if key not in keys}
+    return 204, {}, ""
 
 
 def _update_rest_api(original: Any) -> Any:

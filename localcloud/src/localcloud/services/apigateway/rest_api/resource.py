@@ -84,6 +84,7 @@ class RestApi(Handler):
             operations.append({"op": "replace", "path": "/endpointConfiguration/types/0", "value": kind})
         if operations:
             client.update_rest_api(restApiId=made.physical_id, patchOperations=operations)
+        _write_tags(client, f"arn:aws:apigateway:{place.region}::/restapis/{made.physical_id}", old, new)
         return made
 
     def delete(self, place: Place, made: Made, properties: Properties) -> None:
@@ -361,7 +362,8 @@ class Stage(Handler):
             if before.get(name) != value
         ]
         self._patch(client, new, operations)
-        _write_tags(client, place, new, tag_map(old.get("Tags")), tag_map(new.get("Tags")))
+        arn = f"arn:aws:apigateway:{place.region}::/restapis/{new['RestApiId']}/stages/{new['StageName']}"
+        _write_tags(client, arn, old, new)
         return made
 
     @staticmethod
@@ -482,10 +484,8 @@ def _escaped(text: str) -> str:
     return text.replace("~", "~0").replace("/", "~1")
 
 
-def _write_tags(
-    client: Any, place: Place, properties: Properties, before: dict[str, str], after: dict[str, str]
-) -> None:
-    arn = f"arn:aws:apigateway:{place.region}::/restapis/{properties['RestApiId']}/stages/{properties['StageName']}"
+def _write_tags(client: Any, arn: str, old: Properties, new: Properties) -> None:
+    before, after = tag_map(old.get("Tags")), tag_map(new.get("Tags"))
     gone = sorted(set(before) - set(after))
     if gone:
         client.untag_resource(resourceArn=arn, tagKeys=gone)
