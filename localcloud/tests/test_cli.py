@@ -21,6 +21,7 @@ TEMPLATE = {
     "Resources": {
         "Letters": {"Type": "AWS::SQS::Queue", "Properties": {"QueueName": "letters"}},
         "Desk": {"Type": "AWS::ApiGatewayV2::Api", "Properties": {"Name": "desk", "ProtocolType": "HTTP"}},
+        "Shop": {"Type": "AWS::ApiGateway::RestApi", "Properties": {"Name": "shop"}},
     },
     "Outputs": {
         "Address": {"Value": {"Ref": "Letters"}},
@@ -84,6 +85,7 @@ def test_an_assembly_comes_up_with_one_command_is_there_and_begins_anew(assembly
     assert here is not None
     there = r"https://\w+\.execute-api\.us-east-1\.amazonaws\.com"
     assert re.search(rf"^desk: {there} is {re.escape(here[1])} here$", up.stdout, re.MULTILINE)
+    assert re.search(rf"^shop: {there} is http://127\.0\.0\.1:\d+ here$", up.stdout, re.MULTILINE)
 
     # AND a shell that is pointed at it finds the queue
     printed = localcloud("env", "--state", state).stdout

@@ -9,6 +9,7 @@ import urllib.request
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from localcloud.services.registry import handlers
 from support.in_process import Client, Cloud
@@ -252,6 +253,13 @@ def test_a_stage_does_not_log_without_the_accounts_role(stack: Stack, cloud: Clo
     reasons = " ".join(event.get("ResourceStatusReason", "") for event in events)
     assert "CloudWatch Logs role ARN must be set in account settings to enable logging" in reasons
     assert cloud.client("apigateway").get_rest_apis()["items"] == []
+
+
+def test_what_limits_callers_by_a_plan_is_refused_with_what_to_do(stack: Stack) -> None:
+    wrong = template()
+    wrong["Resources"]["Plan"] = of("ApiGateway::UsagePlan", Throttle={"RateLimit": 1})
+    with pytest.raises(ClientError, match=r"UsagePlan.*limit requests by the MethodSettings of the stage"):
+        stack.create(wrong)
 
 
 @pytest.mark.parametrize(

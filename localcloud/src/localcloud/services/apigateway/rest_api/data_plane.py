@@ -100,23 +100,22 @@ class RestApi(ApiServer):
         self._functions = functions
         self._gate = gate
         self._observe = observe
-        self._stages: Mapping[str, Stage] | None = None
-        self._tables: dict[str, RouteTable] = {}
+        self._served: Mapping[str, tuple[Stage, RouteTable]] | None = None
         self._buckets = Buckets()
         # A body that is too large has a gateway response of its own.
         super().__init__(f"rest-api-{api_id}", max_body=2 * MAX_BODY_BYTES)
 
     def changed(self) -> None:
         """Read the stages again before the next request."""
-        self._stages = None
+        self._served = None
 
-    def _current(self) -> Mapping[str, Stage]:
-        stages = self._stages
-        if stages is None:
-            stages = self._define()
-            self._tables = {stage.name: RouteTable(stage.snapshot.routes) for stage in stages.values()}
-            self._stages = stages
-        return stages
+    def _current(self) -> Mapping[str, tuple[Stage, RouteTable]]:
+        served = self._served
+        if served is None:
+            stages = self._define().items()
+            served = {name: (stage, RouteTable(stage.snapshot.routes)) for name, stage in stages}
+            self._served = served
+        return served
 
     def handle(self, request: HttpRequest) -> HttpResponse:
         """Answer one request."""
@@ -124,10 +123,11 @@ class RestApi(ApiServer):
         request_id, extended = str(uuid.uuid4()), base64.urlsafe_b64encode(os.urandom(11)).decode()
         identified = (("x-amzn-RequestId", request_id), ("x-amz-apigw-id", extended))
         name, _, rest = request.path.lstrip("/").partition("/")
-        stage = self._current().get(name)
-        if stage is None:
+        served = self._current().get(name)
+        if served is None:
             headers = (_JSON, ("x-amzn-ErrorType", "ForbiddenException"), *identified)
             return HttpResponse(403, _FORBIDDEN, headers)
+        stage, table = served
         at = self._now()
         course = _Course(
             Arrival(
@@ -148,7 +148,7 @@ class RestApi(ApiServer):
             )
         )
         try:
-            response = self._answer(request, stage, course)
+            response = self._answer(request, stage, table, course)
             response = replace(response, headers=(*response.headers, ("X-Amzn-Trace-Id", course.arrival.trace_id)))
         except RefusedError as refused:
             course.error = refused.kind, refused.message
@@ -157,9 +157,9 @@ class RestApi(ApiServer):
         self._tell(request, response, stage, course, (time.monotonic() - began) * 1000)
         return response
 
-    def _answer(self, request: HttpRequest, stage: Stage, course: _Course) -> HttpResponse:
+    def _answer(self, request: HttpRequest, stage: Stage, table: RouteTable, course: _Course) -> HttpResponse:
         snapshot = stage.snapshot
-        found = self._tables[stage.name].match(request.method, course.arrival.path)
+        found = table.match(request.method, course.arrival.path)
         if found is None:
             raise _missing_token()
         route, parameters = found

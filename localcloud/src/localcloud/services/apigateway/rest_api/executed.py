@@ -40,6 +40,12 @@ UNSUPPORTED = {
 """Operations that are refused, with why or what to do instead."""
 
 _MOCK = re.compile(r"""\{\s*["']?statusCode["']?\s*:\s*([1-5][0-9]{2})\s*\}""")
+_STAGE_PATH = re.compile(
+    r"/(deploymentId|description|tracingEnabled|variables/.+|accessLogSettings/(destinationArn|format)|"
+    r"[^/]+/[A-Z*]+/(metrics/enabled|logging/(loglevel|dataTrace)|throttling/(rateLimit|burstLimit)|caching/.+))"
+)
+"""What UpdateStage may replace."""
+
 _METHOD_HEADER = re.compile(r"method\.response\.header\.([!#$%&'*+.^_`|~0-9A-Za-z-]+)")
 _STATIC = re.compile(r"'([^']*)'")
 
@@ -60,6 +66,20 @@ def api_problems(parameters: Mapping[str, Any]) -> Iterator[Problem]:
     ):
         if parameters.get(name) not in (None, False, ""):
             yield name, f"is not executed: {instead}"
+
+
+def api_change_problems(operations: Sequence[Mapping[str, Any]]) -> Iterator[Problem]:
+    """Of UpdateRestApi's patch operations."""
+    for operation in operations:
+        path, value = str(operation.get("path")), str(operation.get("value"))
+        head = path.removeprefix("/").partition("/")[0]
+        if head == "endpointConfiguration":
+            yield from api_problems({head: {"types": [value]}})
+        elif head not in ("apiKeySource", "binaryMediaTypes", "description", "name"):
+            yield (
+                path,
+                "is not executed: what can change are name, description, binaryMediaTypes and endpointConfiguration",
+            )
 
 
 def method_problems(parameters: Mapping[str, Any]) -> Iterator[Problem]:
@@ -188,6 +208,8 @@ def stage_change_problems(operations: Sequence[Mapping[str, Any]]) -> Iterator[P
             yield from format_problems(str(value))
         elif path == "/accessLogSettings/destinationArn" and ":log-group:" not in str(value):
             yield path, f"is {value}: access logs go to a log group"
+        elif _STAGE_PATH.fullmatch(path) is None:
+            yield path, "is not known: a stage has no such setting"
 
 
 def format_problems(template: str) -> Iterator[Problem]:
@@ -206,6 +228,7 @@ def format_problems(template: str) -> Iterator[Problem]:
 
 _CHECKS: Mapping[str, Callable[[Mapping[str, Any]], Iterator[Problem]]] = {
     "CreateRestApi": api_problems,
+    "UpdateRestApi": lambda parameters: api_change_problems(parameters.get("patchOperations") or ()),
     "PutMethod": method_problems,
     "PutIntegration": integration_problems,
     "PutIntegrationResponse": integration_response_problems,
