@@ -13,6 +13,7 @@ from everloop.model_file.class_costs import costs_of_the_type
 from everloop.model_file.misfit import Misfit
 from everloop.model_file.multiclass_fit import classes_of_the_type, no_prices, rule_of_several_classes
 from everloop.model_file.partial import Rule, all_known, known, value_of
+from everloop.model_file.usual_limit import USUAL_RATE
 from everloop.problem_types import MULTICLASS, REGRESSION
 from everloop.recalibration.grouped_by import EDGE_DIGITS, MOST_GROUPS
 from everloop.serving.load_test import TIMES_PEAK
@@ -260,6 +261,30 @@ def _rate_above_the_load(serving: Any) -> Iterator[Misfit]:
         yield Misfit(("rate", "requests_per_second"), rate.requests_per_second, allowed)
 
 
+def _load_below_a_rest_api(serving: Any) -> Iterator[Misfit]:
+    """The same of a REST API without a rate: it is the model's own, so its limit is known."""
+    peak = value_of(serving, "peak")
+    if value_of(serving, "api") != "rest" or value_of(serving, "rate", "unknown") is not None or peak is None:
+        return
+    asked = value_of(peak, "requests_per_second", 0)
+    if TIMES_PEAK * asked > USUAL_RATE:
+        allowed = (
+            f"at most {USUAL_RATE / TIMES_PEAK:g}: `everloop load` asks twice as much, and a REST API without a"
+            f" 'rate' lets {USUAL_RATE} requests a second through (or declare serving.rate)"
+        )
+        yield Misfit(("peak", "requests_per_second"), asked, allowed)
+
+
+def _no_tokens_at_a_rest_api(serving: Any) -> Iterator[Misfit]:
+    if value_of(serving, "api") == "rest" and value_of(serving, "authorization") == "jwt":
+        yield Misfit(
+            ("api",),
+            "rest",
+            "'http' with authorization jwt: a REST API of API Gateway can't verify the tokens of an issuer, an HTTP API"
+            " can (or declare authorization iam)",
+        )
+
+
 def _tokens_where_asked_for(serving: Any) -> Iterator[Misfit]:
     authorization, jwt = value_of(serving, "authorization"), value_of(serving, "jwt", "unknown")
     if authorization == "jwt" and jwt is None:
@@ -468,7 +493,13 @@ SECTION_RULES: dict[str, tuple[Rule, ...]] = {
     ),
     "AbsoluteThreshold": (_bounds_something, _bounds_rise, _least_is_reached, _most_is_reached),
     "Rollout": (_steps_rise,),
-    "Serving": (_peak_fits, _rate_above_the_load, _tokens_where_asked_for),
+    "Serving": (
+        _peak_fits,
+        _rate_above_the_load,
+        _load_below_a_rest_api,
+        _no_tokens_at_a_rest_api,
+        _tokens_where_asked_for,
+    ),
     "Monitoring": (_spans_hold_windows,),
     "Recalibration": (*_GROUPED, _fair_by_group),
     "Fairness": _GROUPED,

@@ -257,6 +257,26 @@ UNFIT = {
         "at least 40",
         path="serving.rate.requests_per_second",
     ),
+    "a peak above a REST API's limit": Unfit(
+        "serving",
+        {"api": "rest", "peak": {"requests_per_second": 600}},
+        "requests_per_second: 600",
+        "600",
+        "at most 500",
+        path="serving.peak.requests_per_second",
+    ),
+    "tokens at a REST API": Unfit(
+        "serving",
+        {
+            "api": "rest",
+            "authorization": "jwt",
+            "jwt": {"issuer": "https://login.example.com", "audience": ["predictions"]},
+        },
+        "api: rest",
+        "'rest'",
+        "'http' with authorization jwt",
+        path="serving.api",
+    ),
     "a burst beyond an account's": Unfit(
         "serving",
         {"rate": {"requests_per_second": 30, "burst": 5001}},

@@ -18,7 +18,6 @@ IMAGE = r"^[0-9]{12}\.dkr\.ecr\.[a-z0-9-]+(\.[a-z0-9-]+){2,4}/[a-z0-9._/-]+@sha2
 ISSUER = r"^https://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~/-]*)?$"
 MAX_RATE, MAX_BURST = 10_000, 5_000
 """What API Gateway lets through to all APIs of an account and region: requests a second, and at once."""
-
 TOKEN_WORD = r"^[\x21\x23-\x5b\x5d-\x7e]+$"
 """What a scope may be made of (RFC 6749, 3.3); an audience with a space or a quote would be mistaken for two."""
 
@@ -70,7 +69,7 @@ class Peak(Section):
 class Rate(Section):
     """The most requests that are let through to this model: so many a second, and ``burst`` at once.
 
-    A model with a rate has an HTTP API of its own, whose stage counts. Without ``burst`` a second's worth may come at
+    A model with a rate has an API of its own, whose stage counts. Without ``burst`` a second's worth may come at
     once. The limits of both are those of an account's APIs together; what is declared above them would never be met.
 
     Source: https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html
@@ -148,7 +147,9 @@ class Serving(Section):
     prices of ``problem.value``; it stands in the contract and in all records as a number.
 
     ``concurrency`` is how many requests are answered at once, of all versions together: so many are kept free for this
-    model, and it takes no more from the others. ``rate`` is how many requests a second are let through to it.
+    model, and it takes no more from the others. ``rate`` is how many requests a second are let through to it. ``api``
+    is the kind of API that takes them: ``rest`` gives the model a REST API of its own, whose own refusals say when to
+    come back (``Retry-After``), which an HTTP API's can't.
     """
 
     memory_mb: int = Field(default=1024, ge=128, le=10240)
@@ -156,6 +157,7 @@ class Serving(Section):
     threshold: Annotated[OpenFraction, BeforeValidator(number_only)] = 0.5
     max_rows: int = Field(default=500, ge=1, le=5000)
     concurrency: int | None = Field(default=None, ge=1, le=10_000)
+    api: Literal["http", "rest"] = "http"
     rate: Rate | None = None
     authorization: Literal["iam", "jwt", "none"] = "iam"
     jwt: Jwt | None = None

@@ -33,6 +33,14 @@ from tests.helpers.present import present
             {"rate": {"requests_per_second": 39}, "peak": {"requests_per_second": 20}},
             "at least 40, which `everloop load` asks: twice the serving.peak of 20",
         ),
+        (
+            {"api": "rest", "rate": {"requests_per_second": 39}, "peak": {"requests_per_second": 20}},
+            "at least 40, which `everloop load` asks: twice the serving.peak of 20",
+        ),
+        (
+            {"api": "rest", "peak": {"requests_per_second": 500.5}},
+            "at most 500: `everloop load` asks twice as much, and a REST API without a 'rate' lets 1000 requests",
+        ),
     ],
 )
 def test_a_rate_that_is_not_kept_or_sheds_the_load_test_is_refused(serving: dict[str, Any], message: str) -> None:
@@ -59,3 +67,17 @@ def test_a_rate_of_twice_the_peak_is_good() -> None:
     declared = {"rate": {"requests_per_second": 40}, "peak": {"requests_per_second": 20}}
     serving = declare(binary_document(serving=declared)).serving
     assert present(serving.rate).requests_per_second == 40
+
+
+def test_a_rest_api_without_a_rate_lets_the_load_test_through_up_to_its_own_limit() -> None:
+    declared = {"api": "rest", "peak": {"requests_per_second": 500}}
+    assert present(declare(binary_document(serving=declared)).serving.peak).requests_per_second == 500
+
+
+def test_a_rest_api_takes_no_tokens() -> None:
+    jwt = {"issuer": "https://login.example.com", "audience": ["a"]}
+    with pytest.raises(ValidationError) as caught:
+        declare(binary_document(serving={"api": "rest", "authorization": "jwt", "jwt": jwt}))
+    assert "'http' with authorization jwt: a REST API of API Gateway can't verify the tokens" in str(caught.value)
+    for authorization in ("iam", "none"):
+        assert declare(binary_document(serving={"api": "rest", "authorization": authorization})).serving.api == "rest"
