@@ -29,6 +29,7 @@ from everloop.serving.response import (
     http_response,
     request_error_document,
 )
+from everloop.serving.rest_event import as_http_event
 
 logger = Logger(service="labels")
 
@@ -67,11 +68,13 @@ def handle(event: Mapping[str, Any], context: Any) -> HttpResponse:
 
 
 def act(event: Mapping[str, Any], using: Services) -> HttpResponse:
-    """Put the labels of an HTTP API event on the stream and answer.
+    """Put the labels of an event of an HTTP API, or of a REST API, on the stream and answer.
 
     202 means that every label is on the stream. A stream that does not take all of them is a 503: sending the
     same labels again changes nothing about those that arrived.
     """
+    if "httpMethod" in event:
+        event = as_http_event(event)
     epoch_ms = int(event["requestContext"]["timeEpoch"])
     try:
         is_base64, headers = bool(event.get("isBase64Encoded")), event.get("headers") or {}

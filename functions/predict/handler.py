@@ -140,7 +140,12 @@ class Predictor:
         self._own.settle()
 
     def handle(self, event: Mapping[str, Any], lambda_version: str, lambda_request_id: str = "") -> HttpResponse:
-        """Answer an HTTP API event; log and count what happened."""
+        """Answer an event of an HTTP API, or of a REST API; log and count what happened."""
+        if "httpMethod" in event:
+            # Only a model with a REST API needs it.
+            from everloop.serving.rest_event import as_http_event
+
+            event = as_http_event(event)
         self._lambda_version, self._epoch_ms, self._request_id, self._traceparent = lambda_version, 0, "", ""
         try:
             step = self._own.step

@@ -11,7 +11,7 @@ from everloop.functions.labels.handler import Services, act
 from everloop.serving.capture import CaptureWriter
 from everloop.serving.labels import LabelRules
 from tests.fakes.delivery_stream import FakeFirehose
-from tests.helpers.http_events import EPOCH_MS, http_event
+from tests.helpers.http_events import EPOCH_MS, http_event, rest_event
 
 PATH = "/models/late_train/labels"
 
@@ -106,3 +106,28 @@ def test_labels_the_stream_does_not_take_are_not_called_accepted(
     metrics = json.loads(capsys.readouterr().out)
     assert (metrics["LabelsNotStored"], metrics["Faults"]) == (1, 1)
     assert [(entry.levelname, entry.message) for entry in caplog.records] == [("ERROR", "labels_not_stored")]
+
+
+@pytest.mark.parametrize(
+    ("document", "options"),
+    [
+        ({"labels": [{"key": "t1", "label": 1}, {"prediction_id": "req-1-0", "label": 0}]}, {}),
+        (
+            {"labels": [{"key": "t\u00e4\u20ac", "label": 1}]},
+            {"headers": {"content-type": "application/json; charset=utf-8"}},
+        ),
+        (gzip.compress(LABEL), {"headers": {"content-encoding": "gzip"}}),
+        (b"\xff", {}),
+        ("", {}),
+        ({"labels": []}, {}),
+    ],
+)
+def test_a_rest_api_s_labels_are_taken_as_an_http_api_s(document: Any, options: dict[str, Any]) -> None:
+    answers, taken = [], []
+    for event in (http_event, rest_event):
+        stream = FakeFirehose()
+        using = Services("late_train", LabelRules(is_binary=True), CaptureWriter(stream, "labels"))
+        answers.append(act(event(document, path=PATH, **options), using))
+        taken.append(stream.taken)
+    assert answers[0] == answers[1]
+    assert taken[0] == taken[1]

@@ -5,6 +5,7 @@ import math
 import subprocess
 import sys
 import zlib
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ from tests.fakes.delivery_stream import FakeFirehose
 from tests.fakes.object_store import FakeS3
 from tests.helpers.artifacts import MODEL, PREFIX, VERSION, StoredArtifact, row, small_contract, small_model
 from tests.helpers.declarations import binary_document, declare
-from tests.helpers.http_events import EPOCH_MS, http_event
+from tests.helpers.http_events import EPOCH_MS, http_event, rest_event
 from tests.helpers.onnx_models import linear_model
 from tests.helpers.present import present
 
@@ -37,7 +38,8 @@ PATH = f"/models/{MODEL}/predictions"
 class Deployed:
     """A function version, with what it reads and writes in sight."""
 
-    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
+    def __init__(self, capsys: pytest.CaptureFixture[str], event: Callable[..., dict[str, Any]] = http_event) -> None:
+        self.event = event
         self.stored = StoredArtifact()
         self.s3, self.stream, self._capsys = FakeS3(self.stored.objects), FakeFirehose(), capsys
         self.variables = {
@@ -74,7 +76,7 @@ class Deployed:
         )
 
     def post(self, document: Any, **options: Any) -> tuple[int, dict[str, Any]]:
-        answer = self.predictor.handle(http_event(document, path=PATH, **options), "4")
+        answer = self.predictor.handle(self.event(document, path=PATH, **options), "4")
         self.read_log()
         assert answer["headers"] == {"content-type": "application/json"}
         return answer["statusCode"], json.loads(answer["body"])
@@ -86,9 +88,10 @@ class Deployed:
         self.metrics = next((line for line in reversed(lines) if "_aws" in line), {})
 
 
-@pytest.fixture
-def deployed(capsys: pytest.CaptureFixture[str]) -> Deployed:
-    return Deployed(capsys)
+@pytest.fixture(params=[http_event, rest_event])
+def deployed(capsys: pytest.CaptureFixture[str], request: pytest.FixtureRequest) -> Deployed:
+    """As an HTTP API asks it, and as a REST API does."""
+    return Deployed(capsys, request.param)
 
 
 @pytest.mark.parametrize("in_base64", [False, True])
@@ -126,7 +129,7 @@ def test_a_fallback_answers_for_a_version_that_is_not_the_judged_one(deployed: D
     deployed.s3.objects[PREFIX + "model.onnx"] = b"another"
     deployed.start()
     asked = {name: value for name, value in row("t1").items() if name != "day"}
-    answer = deployed.predictor.handle(http_event({"instances": [asked]}, path=PATH), "4")
+    answer = deployed.predictor.handle(deployed.event({"instances": [asked]}, path=PATH), "4")
     deployed.read_log()
 
     # THEN the caller is answered, and told by what
@@ -154,7 +157,7 @@ def test_the_champion_before_answers_for_a_candidate_of_no_scores(deployed: Depl
     deployed.start()
     # WHEN it is asked twice
     for _ in range(2):
-        answer = deployed.predictor.handle(http_event({"instances": [row("t1")]}, path=PATH), "4")
+        answer = deployed.predictor.handle(deployed.event({"instances": [row("t1")]}, path=PATH), "4")
         # THEN that one answers, whose files are read when they are needed, once
         document = json.loads(answer["body"])
         assert (answer["statusCode"], document["fallback"]) == (200, PREVIOUS_CHAMPION)
@@ -191,6 +194,9 @@ def test_what_no_caller_asked_is_answered_and_neither_captured_nor_counted(deplo
     # AND in the request, where a caller could put it, it is a key like any other
     status, _ = deployed.post({"instances": [row()]}, headers={"unseen": "true"})
     assert (status, len(deployed.stream.taken), deployed.metrics["Predictions"]) == (200, 1, 1)
+    # AND no rollout asks as a REST API does
+    deployed.predictor.handle({**rest_event({"instances": [row()]}, path=PATH), "unseen": True}, "4")
+    assert len(deployed.stream.taken) == 2
 
 
 def test_one_id_joins_log_trace_capture_and_label(deployed: Deployed, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from everloop.serving.artifact import Artifact
 from tests.fakes.delivery_stream import FakeFirehose
 from tests.fakes.object_store import FakeS3
 from tests.helpers.artifacts import MODEL, PREFIX, StoredArtifact, row
-from tests.helpers.http_events import http_event
+from tests.helpers.http_events import as_rest, http_event
 
 PATH = f"/models/{MODEL}/predictions"
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
@@ -84,6 +84,8 @@ PLAIN = {
     "two rows": event([row("t1"), row("t2", line="south", wind=None)]),
     "an unseen category": event([row("t1", operator="zz")]),
     "the route that takes all": by_the_route_of_all(),
+    "a REST API": as_rest(event([row("t1")])),
+    "a REST API, and other letters": as_rest(event([row("tä€")])),
 }
 OTHERS = {
     "a caller's trace": event([row("t1")], headers={"traceparent": TRACE}),
@@ -98,6 +100,10 @@ OTHERS = {
     "no headers": {**event([row("t1")]), "headers": {}},
     "too large": event([row("t1", operator="z" * 2**20)]),
     "unseen": {**event([row("t1")]), UNSEEN: True},
+    "a REST API, compressed": as_rest(event([row("t1")], headers={"content-encoding": "gzip"})),
+    "a REST API, another protocol": as_rest(event([row("t1")], proxy="v2/health/ready", method="GET")),
+    "a REST API, no text": as_rest(http_event(b"\xff\xfe", path=PATH)),
+    "a REST API, no body": as_rest({**event([row("t1")]), "body": None}),
 }
 
 
