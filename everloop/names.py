@@ -131,13 +131,18 @@ class ModelNames:
 
     @property
     def api(self) -> str:
-        """The model's own HTTP API, where it declares a rate."""
+        """The model's own API, where it declares a rate or a REST API."""
         return f"everloop-{self.model}"
 
     @property
     def access_log(self) -> str:
         """The log group of requests to the model's own HTTP API."""
         return f"{ACCESS_LOG}/{self.model}"
+
+    @property
+    def rest_access_log(self) -> str:
+        """The log group of requests to its REST API. A deployment that makes one API of the other has both."""
+        return f"{self.access_log}/rest"
 
     @property
     def state_machine(self) -> str:

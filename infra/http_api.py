@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 
 from aws_cdk import RemovalPolicy
 from aws_cdk import aws_apigatewayv2 as apigateway
@@ -11,17 +10,7 @@ from aws_cdk import aws_apigatewayv2_authorizers as authorizers
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-
-@dataclass(frozen=True)
-class Limit:
-    """The most requests that are let through: so many a second, and ``burst`` at once."""
-
-    per_second: float
-    burst: int
-
-
-SHARED = Limit(1000, 2000)
-"""Of the API that models share."""
+from everloop.infra.routes import Limit
 
 # None of them is about a person: an address is, and so is the name of a role's session.
 _LOGGED = {

@@ -10,9 +10,10 @@ from constructs import Construct
 
 from everloop.infra.analytics import Analytics
 from everloop.infra.grants import exports_of
-from everloop.infra.http_api import SHARED, HttpApi
+from everloop.infra.http_api import HttpApi
 from everloop.infra.messaging import AlertTopic, EventBus
 from everloop.infra.platform_reference import Platform
+from everloop.infra.routes import USUAL
 from everloop.infra.settings import AuditLock
 from everloop.infra.storage import RegistryTable, Storage
 from everloop.names import ACCESS_LOG, ATHENA_WORKGROUP, EVENT_BUS, GLUE_DATABASE, PLATFORM_PARAMETER
@@ -34,7 +35,7 @@ class PlatformStack(Stack):
             name="everloop",
             description="Everloop: predictions and labels",
             log_group=ACCESS_LOG,
-            limit=SHARED,
+            limit=USUAL,
         ).api
         # Also where no model is asked here: an export that goes with the last one's move to an API of its own could not
         # be deleted, since this stack is deployed before that one has stopped using it.

@@ -2,31 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from aws_cdk import ArnFormat, Stack
-from aws_cdk import aws_apigatewayv2 as apigateway
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
-from everloop.infra.acknowledgments import acknowledge
-from everloop.infra.http_api import SHARED, HttpApi, Limit
+from everloop.infra.http_api import HttpApi
+from everloop.infra.http_routes import HttpRoutes
 from everloop.infra.platform_reference import Platform
+from everloop.infra.rest_api import RestApi
+from everloop.infra.routes import USUAL, Limit, ModelApi, Reached, Route
 from everloop.model_file import ModelDeclaration
 from everloop.names import ALIAS, ModelNames
 
 ALIAS_LOGICAL_ID = "PredictAliasLive"
-
-_AUTHORIZATION = {"iam": "AWS_IAM", "jwt": "JWT", "none": "NONE"}
-
-
-@dataclass(frozen=True)
-class _Integrated:
-    """A function that the API reaches: the construct it stands in, its ARN, and the integration's id."""
-
-    part: Construct
-    arn: str
-    integration: str
 
 
 class Serving(Construct):
@@ -39,7 +26,7 @@ class Serving(Construct):
     stand in the API's stage, and the shared one belongs to the platform's stack, which knows no model. There the
     greedy route takes predictions too, so that the rate is that of all protocols together, whether or not AWS counts
     each route of a stage by itself; and labels have the limit of the shared API, so that predictions take nothing from
-    them.
+    them. So has a model that declares a REST API, with a rate or without.
 
     The alias is created pointing at ``$LATEST``, which has no artifact and answers ``no_champion``. Its properties
     never change, whatever is deployed, so CloudFormation never touches it again: only the rollout function moves
@@ -59,11 +46,9 @@ class Serving(Construct):
         labels: lambda_.IFunction,
     ) -> None:
         super().__init__(scope, construct_id)
-        self._declaration = declaration
         names = ModelNames(declaration.model)
-        own = self._own_api(names)
-        self.own_endpoint = None if own is None else own.api.api_endpoint
-        self._api_id = platform.api_id if own is None else own.api.api_id
+        api = self._api(declaration, platform)
+        self.own_endpoint = api.endpoint if api.is_own else None
         alias = lambda_.CfnAlias(
             self,
             "Alias",
@@ -73,93 +58,36 @@ class Serving(Construct):
             description="What callers reach. Moved by rollouts only",
         )
         alias.override_logical_id(ALIAS_LOGICAL_ID)
-        self._authorizer = self._tokens()
-        predictions = self._function("Predictions", alias.ref)
-        if own is None:
-            self._route(predictions, "POST", names.path("predictions"))
-        # The alias's integration takes both routes: an API has 300 integrations and no more.
-        self._route(predictions, "ANY", names.path("{proxy+}"), construct_id="Protocols")
-        route = self._route(self._function("Labels", labels.function_arn), "POST", names.path("labels"))
-        if own is not None:
-            own.limit_route(route, SHARED)
-        endpoint = self.own_endpoint or platform.api_endpoint
-        self.predictions_url = f"{endpoint}{names.path('predictions')}"
-        self.labels_url = f"{endpoint}{names.path('labels')}"
-
-    def _own_api(self, names: ModelNames) -> HttpApi | None:
-        """The API of a model that declares a rate."""
-        rate = self._declaration.serving.rate
-        if rate is None:
-            return None
-        return HttpApi(
-            self,
-            "Http",
-            name=names.api,
-            description=f"Everloop: predictions and labels of {names.model}",
-            log_group=names.access_log,
-            limit=Limit(rate.requests_per_second, rate.at_once),
+        asked, labelled = Reached("Predictions", alias.ref), Reached("Labels", labels.function_arn)
+        native = Route("Predictions", asked, "POST", names.path("predictions"))
+        api.add(
+            [
+                *([] if api.is_own else [native]),
+                Route("Protocols", asked, "ANY", names.path("{proxy+}")),
+                Route("Labels", labelled, "POST", names.path("labels"), USUAL if api.is_own else None),
+            ]
         )
+        self.predictions_url = f"{api.endpoint}{names.path('predictions')}"
+        self.labels_url = f"{api.endpoint}{names.path('labels')}"
 
-    def _tokens(self) -> apigateway.CfnAuthorizer | None:
-        """What looks at callers' tokens, where the declaration asks for them."""
-        jwt = self._declaration.serving.jwt
-        if jwt is None:
-            return None
-        return apigateway.CfnAuthorizer(
-            self,
-            "Authorizer",
-            api_id=self._api_id,
-            authorizer_type="JWT",
-            name=f"{ModelNames(self._declaration.model).prefix}callers",
-            identity_source=["$request.header.Authorization"],
-            jwt_configuration=apigateway.CfnAuthorizer.JWTConfigurationProperty(
-                issuer=jwt.issuer, audience=jwt.audience
-            ),
-        )
-
-    def _function(self, construct_id: str, function_arn: str) -> _Integrated:
-        part = Construct(self, construct_id)
-        integration = apigateway.CfnIntegration(
-            part,
-            "Integration",
-            api_id=self._api_id,
-            integration_type="AWS_PROXY",
-            integration_uri=function_arn,
-            payload_format_version="2.0",
-            timeout_in_millis=30_000,
-        )
-        return _Integrated(part, function_arn, integration.ref)
-
-    def _route(self, function: _Integrated, method: str, path: str, *, construct_id: str = "") -> apigateway.CfnRoute:
-        part = Construct(self, construct_id) if construct_id else function.part
-        serving = self._declaration.serving
-        jwt = serving.jwt
-        route = apigateway.CfnRoute(
-            part,
-            "Route",
-            api_id=self._api_id,
-            route_key=f"{method} {path}",
-            authorization_type=_AUTHORIZATION[serving.authorization],
-            authorizer_id=None if self._authorizer is None else self._authorizer.ref,
-            authorization_scopes=(jwt.scopes or None) if jwt is not None else None,
-            target=f"integrations/{function.integration}",
-        )
-        if serving.authorization == "none":
-            acknowledge(
-                route,
-                "AwsSolutions-APIG4",
-                reason="The model's declaration says serving.authorization: none: its owner made the route public.",
+    def _api(self, declaration: ModelDeclaration, platform: Platform) -> ModelApi:
+        """The API that the declaration asks for: one of the model's own, or the one that models share."""
+        names, serving = ModelNames(declaration.model), declaration.serving
+        description = f"Everloop: predictions and labels of {names.model}"
+        limit = None if serving.rate is None else Limit(serving.rate.requests_per_second, serving.rate.at_once)
+        if serving.api == "rest":
+            return RestApi(
+                self,
+                "Rest",
+                name=names.api,
+                description=description,
+                log_group=names.rest_access_log,
+                limit=limit or USUAL,
+                authorization=serving.authorization,
             )
-        lambda_.CfnPermission(
-            part,
-            "Permission",
-            action="lambda:InvokeFunction",
-            function_name=function.arn,
-            principal="apigateway.amazonaws.com",
-            source_arn=Stack.of(self).format_arn(
-                service="execute-api",
-                resource=f"{self._api_id}/*/{'*' if method == 'ANY' else method}{path}",
-                arn_format=ArnFormat.NO_RESOURCE_NAME,
-            ),
-        )
-        return route
+        own = None
+        if limit is not None:
+            own = HttpApi(
+                self, "Http", name=names.api, description=description, log_group=names.access_log, limit=limit
+            )
+        return HttpRoutes(self, declaration, platform, own)

@@ -252,7 +252,7 @@ def evaluate(
         ),
         probes=_probe_facts(candidate),
         latency_ms=latency,
-        serving_cost=serving_cost(latency.p50, declaration.serving.memory_mb),
+        serving_cost=serving_cost(latency.p50, declaration.serving.memory_mb, declaration.serving.api),
         artifact_bytes=len(files[MODEL]),
         code_sha256=candidate.training["code_sha256"],
         files={name: sha256_hex(data) for name, data in files.items()},

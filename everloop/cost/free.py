@@ -5,6 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 FREE: Mapping[str, str] = {
+    "AWS::ApiGateway::Account": "a setting of the account",
+    "AWS::ApiGateway::Deployment": "free",
+    "AWS::ApiGateway::GatewayResponse": "free",
+    "AWS::ApiGateway::Resource": "free",
+    "AWS::ApiGateway::RestApi": "billed by its requests, which are counted at the methods",
+    "AWS::ApiGateway::Stage": "billed by its requests; its access log is counted with them",
     "AWS::ApiGatewayV2::Api": "billed by its requests, which are counted at the integrations",
     "AWS::ApiGatewayV2::Route": "billed by its requests, which are counted at the integrations",
     "AWS::ApiGatewayV2::Stage": "billed by its requests; its access log is counted with them",
@@ -27,6 +33,13 @@ FREE: Mapping[str, str] = {
 """By type, with the reason why nothing is counted at the resource itself."""
 
 COSTLY_SETTINGS: Mapping[str, tuple[str, ...]] = {
+    "AWS::ApiGateway::Stage": (
+        "CacheClusterEnabled",
+        "TracingEnabled",
+        "MethodSettings.DataTraceEnabled",
+        "MethodSettings.LoggingLevel",
+        "MethodSettings.MetricsEnabled",
+    ),
     "AWS::ApiGatewayV2::Stage": ("DefaultRouteSettings.DetailedMetricsEnabled",),
     "AWS::DynamoDB::Table": (
         "ProvisionedThroughput",

@@ -273,8 +273,20 @@ def _integration(resource: Resource, model: Model) -> Iterator[Use]:
         return
     # The alias is referred to, the labels function's ARN is an attribute.
     name = "predict" if "Ref" in resource.properties["IntegrationUri"] else "labels"
+    yield from _requests(name, "http api requests", model)
+
+
+def _method(resource: Resource, model: Model) -> Iterator[Use]:
+    """A method of a REST API: of predictions, which are asked by any, or of labels."""
+    yield from _requests(
+        "predict" if resource.properties["HttpMethod"] == "ANY" else "labels", "rest api requests", model
+    )
+
+
+def _requests(name: str, counted: str, model: Model) -> Iterator[Use]:
+    """All requests of a function, and what they leave in the log and among the metrics."""
     times = model.work.requests if name == "predict" else model.work.label_requests
-    yield Use("API Gateway", "http api requests", times, f"{name}: {times:,.0f} requests")
+    yield Use("API Gateway", counted, times, f"{name}: {times:,.0f} requests")
     yield from _logs(f"access log of {name}", times * ASSUMED["bytes of an access log line"].value)
     metrics = ASSUMED["metrics of a request" if name == "predict" else "metrics of a labels request"].value
     # Of so many hours, those in which at least one of evenly spread requests comes.
@@ -346,6 +358,7 @@ def _captured_reads(work: Work, parquet: float) -> Iterator[Use]:
 Costing = Callable[[Resource, Model], Iterator[Use]]
 
 USES: Mapping[str, Costing] = {
+    "AWS::ApiGateway::Method": _method,
     "AWS::ApiGatewayV2::Integration": _integration,
     "AWS::CloudWatch::Alarm": _alarm,
     "AWS::Events::Rule": _rule,

@@ -125,6 +125,15 @@ _US_EAST_1: Mapping[str, Price] = {
         "2026-09",
         "https://aws.amazon.com/api-gateway/pricing/",
     ),
+    "rest api requests": Price(
+        "million requests",
+        MILLION,
+        ((333, 3.50), (1_000, 2.80), (20_000, 2.38), (math.inf, 1.51)),
+        f"{_GATEWAY_PAGE_OF_2026_09}; above 20 billion: https://docs.aws.amazon.com/whitepapers/latest/"
+        "best-practices-api-gateway-private-apis-integration/cost-optimization.html",
+        "2026-09",
+        "https://aws.amazon.com/api-gateway/pricing/",
+    ),
     "dynamodb writes": Price(
         "million write request units",
         MILLION,

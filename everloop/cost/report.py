@@ -144,7 +144,14 @@ def _untold(resources: Sequence[Resource], known: set[str]) -> Iterator[str]:
 
 
 def _setting(resource: Resource, path: str) -> object:
-    value: object = resource.properties
-    for name in path.split("."):
-        value = value.get(name) if isinstance(value, Mapping) else None
-    return value
+    """What stands at a path; where a list is on the way, what the first of it says that says anything."""
+    return _value_at(resource.properties, path.split("."))
+
+
+def _value_at(value: object, names: Sequence[str]) -> object:
+    if not names:
+        return value
+    if isinstance(value, list):
+        found = (_value_at(each, names) for each in value)
+        return next((each for each in found if each not in (None, False)), None)
+    return _value_at(value.get(names[0]), names[1:]) if isinstance(value, Mapping) else None

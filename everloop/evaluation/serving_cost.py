@@ -15,14 +15,16 @@ REQUESTS = 1_000_000
 MB_PER_GB = 1024
 
 
-def serving_cost(scoring_ms: float, memory_mb: int) -> ServingCost | None:
-    """The cost with this median time to score a row, in milliseconds; None where a price is unknown."""
+def serving_cost(scoring_ms: float, memory_mb: int, api: str = "http") -> ServingCost | None:
+    """The cost with this median time to score a row, in milliseconds, and this kind of API; None where a price is
+    unknown.
+    """
     prices, assumed = PRICES[PRICES_REGION], 1000 * SECONDS["predict"].value
     milliseconds = assumed + scoring_ms
     used = {
         "lambda requests": REQUESTS,
         "lambda x86_64": REQUESTS * milliseconds / 1000 * memory_mb / MB_PER_GB,
-        "http api requests": REQUESTS,
+        f"{api} api requests": REQUESTS,
     }
     usd = [prices[name].usd(quantity) for name, quantity in used.items()]
     known = [one for one in usd if one is not None]

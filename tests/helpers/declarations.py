@@ -129,7 +129,10 @@ def with_endpoint(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def everything_document(**changes: Any) -> dict[str, Any]:
-    """A declaration of all that adds a role, a function, a statement or an API to a model's stack."""
+    """A declaration of all that adds a role, a function, a statement or an API to a model's stack.
+
+    Its API is an HTTP API; what a REST API adds in its place has tests of its own.
+    """
     document = with_endpoint(regression_document(**changes, **PROBING))
     document["serving"]["endpoint"]["autoscaling"] = {"max_instances": 2, "invocations_per_instance": 600}
     document["serving"]["rate"] = {"requests_per_second": 50}

@@ -148,6 +148,14 @@ def test_requests_of_a_function_are_counted_once_however_many_routes_it_has() ->
     assert usd(cost_of_model(model, PRICE), "API Gateway", "http api requests") == pytest.approx(1.0 + 0.001)
 
 
+def test_requests_of_a_rest_api_are_counted_at_its_methods_by_its_own_price() -> None:
+    work = work_of(declare(binary_document()), DAILY, Traffic(1_000_000, labelled=0.5))
+    methods = [Resource("S", f"M{n}", "AWS::ApiGateway::Method", {"HttpMethod": n}) for n in ("ANY", "POST")]
+    found = cost_of_model(Model("late_train", (*TABLES, *methods), work, Measured(), lambda _: None), PRICE)
+    assert usd(found, "API Gateway", "rest api requests") == pytest.approx(3.50 * 1.001)
+    assert any(line.part.startswith("CloudWatch") and line.usd for line in found.lines)
+
+
 TASK = "arn:aws:states:::sagemaker:create{}Job.sync"
 CLUSTER = {"InstanceType": "ml.m5.large", "InstanceCount": 1}
 DEFINITION: dict[str, Any] = {
@@ -270,6 +278,12 @@ def test_a_setting_that_costs_extra_is_named() -> None:
         "P", "Stage", "AWS::ApiGatewayV2::Stage", {"DefaultRouteSettings": {"DetailedMetricsEnabled": True}}
     )
     assert any("DetailedMetricsEnabled" in s for s in cost_of_platform([detailed], PRICE).unknown)
+    limits = [{"ThrottlingRateLimit": 1}, {"ThrottlingRateLimit": 2, "MetricsEnabled": True}]
+    told = cost("AWS::ApiGateway::Stage", {"MethodSettings": limits}).unknown
+    assert [sentence.partition(": ")[2] for sentence in told] == [
+        "MethodSettings.MetricsEnabled costs extra, which is not counted"
+    ]
+    assert list(cost("AWS::ApiGateway::Stage", {"MethodSettings": limits[:1]}).unknown) == []
 
 
 def test_the_platforms_key_costs_a_dollar() -> None:

@@ -8,6 +8,7 @@ from everloop.evaluation.gate import on_serving_cost
 from everloop.evaluation.report import Report
 from everloop.evaluation.serving_cost import serving_cost
 from tests.everloop.evaluation.builders import labels_and_truth, policy, report_of
+from tests.helpers.present import present
 
 LABELS, TRUTH = labels_and_truth(1)
 
@@ -18,6 +19,9 @@ def test_it_is_requests_and_the_functions_time() -> None:
     assert found.milliseconds == 40
     # 0.20 USD for Lambda's requests, 1.00 for the API's, and 80,000 GB-seconds.
     assert found.usd_per_million == pytest.approx(0.20 + 1.00 + 80_000 * 0.0000166667)
+    # A REST API takes 3.50.
+    dearer = present(serving_cost(10.0, 2048, "rest"))
+    assert dearer.usd_per_million == pytest.approx(found.usd_per_million + 2.50)
 
 
 @pytest.mark.parametrize(("limit", "passed"), [(2.6, True), (2.5, False)])
