@@ -75,6 +75,8 @@ class DeployedModel:
     declaration_sha256: str
     endpoint_image: str = ""
     """Of the declared SageMaker endpoint; empty where none is."""
+    api: str = "http"
+    """The kind of API that it is asked at."""
 
 
 def default_session() -> boto3.Session:

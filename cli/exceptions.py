@@ -50,7 +50,7 @@ class RunActiveError(CommandError):
 
 
 class ApiRefusedError(CommandError):
-    """The HTTP API answered with an error.
+    """The API answered with an error.
 
     Attributes
     ----------
@@ -60,12 +60,15 @@ class ApiRefusedError(CommandError):
         The error of the body: ``code``, ``message``, and where; empty where it has none.
     index : int or None
         The row or label of the request that it is about, from 0.
+    retry_after : float or None
+        In how many seconds it says to come back; None where it does not say.
     answer : str
         What it said, without that place.
     """
 
-    def __init__(self, status: int, body: JsonObject, remedy: str) -> None:
+    def __init__(self, status: int, body: JsonObject, remedy: str, *, retry_after: float | None = None) -> None:
         self.status = status
+        self.retry_after = retry_after
         self.body = body
         found = body.get("error")
         self.told = error = found if isinstance(found, dict) else {}

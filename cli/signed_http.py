@@ -19,7 +19,7 @@ from everloop.json_text import read_json
 from everloop.typed_json import JsonObject
 
 TIMEOUT_SECONDS = 35
-"""A little more than an HTTP API's own limit of 30 s."""
+"""A little more than an HTTP API's own limit of 30 s, and a REST API's of 29 s."""
 
 
 class JsonClient(Protocol):
@@ -48,7 +48,7 @@ class SignedHttpClient:
             The body has a number that JSON has no word for, the API can't be reached, or it answered no JSON.
         """
         data = _encoded(body)
-        status, answer = self._exchange(url, data, self._signed_headers(url, data))
+        status, answer, retry_after = self._exchange(url, data, self._signed_headers(url, data))
         try:
             decoded = read_json(answer)
         except ValueError:
@@ -59,7 +59,9 @@ class SignedHttpClient:
                 f"`everloop status {self._model.model}` says where its API is; repeat this command",
             )
         if status >= 400:
-            raise ApiRefusedError(status, decoded, remedy(status, self._model.model, decoded))
+            raise ApiRefusedError(
+                status, decoded, remedy(status, self._model.model, decoded), retry_after=_seconds(retry_after)
+            )
         return decoded
 
     def close(self) -> None:
@@ -81,7 +83,8 @@ class SignedHttpClient:
         SigV4Auth(credentials.get_frozen_credentials(), "execute-api", self._account.region).add_auth(request)
         return dict(request.headers.items())
 
-    def _exchange(self, url: str, data: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
+    def _exchange(self, url: str, data: bytes, headers: dict[str, str]) -> tuple[int, bytes, str | None]:
+        """Status, body and the header ``Retry-After`` of the answer."""
         parts = urlsplit(url)
         for attempt in (1, 2):
             if self._connection is None:
@@ -90,7 +93,7 @@ class SignedHttpClient:
             try:
                 self._connection.request("POST", parts.path, body=data, headers=headers)
                 response = self._connection.getresponse()
-                return response.status, response.read()
+                return response.status, response.read(), response.getheader("Retry-After")
             except (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError) as error:
                 # A kept-alive connection that the other side closed while idle: once more on a new one.
                 self.close()
@@ -100,6 +103,11 @@ class SignedHttpClient:
                 self.close()
                 raise CommandError(f"{url} can't be reached: {error}", NETWORK_REMEDY) from error
         raise AssertionError("unreachable: the second attempt returns or raises")
+
+
+def _seconds(retry_after: str | None) -> float | None:
+    """What ``Retry-After`` says in seconds; a date, which it may be too, is none that this API sends."""
+    return float(retry_after) if retry_after and retry_after.isascii() and retry_after.isdigit() else None
 
 
 def _token(model: str) -> str:
@@ -155,6 +163,11 @@ def remedy(status: int, model: str, answer: JsonObject | None = None) -> str:
     code = error.get("code") if isinstance(error, dict) else None
     if code == "labels_not_stored":
         return "the stream was busy: send all of them again; nothing is counted twice"
+    if code == "unavailable":
+        return (
+            "API Gateway could not have it answered: send it again in a moment. If that does not help,"
+            f" `everloop status {model}` says what serves"
+        )
     if code == "artifact_refused":
         return f"somebody changed the stored model: `everloop trace {model}` shows its registered hash; train again"
     if status == 413:

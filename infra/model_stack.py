@@ -133,6 +133,7 @@ class ModelStack(Stack):
                     "authorization": declaration.serving.authorization,
                     "declaration_sha256": model.sha256,
                     **({"endpoint_image": endpoint.image} if endpoint is not None else {}),
+                    **({"api": declaration.serving.api} if declaration.serving.api != "http" else {}),
                 }
             ),
         )

@@ -36,20 +36,26 @@ def removed_champion(account: Account, model: str) -> int | None:
 def moved_address(account: Account, declaration: ModelDeclaration) -> str | None:
     """What callers of a deployed model have to know whose address this declaration changes; None where it stays.
 
-    A model with a rate has an API of its own, and one without is asked at the API of the platform.
+    A model with a rate has an API of its own, so has one with a REST API, and any other is asked at the API of the
+    platform.
     """
     if declaration.model not in account.model_names():
         return None
-    deployed, shared = account.model(declaration.model).predictions_url, f"{account.platform.api_endpoint}/"
-    rate = declaration.serving.rate
-    if deployed.startswith(shared) == (rate is None):
+    deployed, shared = account.model(declaration.model), f"{account.platform.api_endpoint}/"
+    rate, kind = declaration.serving.rate, declaration.serving.api
+    is_shared = rate is None and kind == "http"
+    if deployed.predictions_url.startswith(shared) == is_shared and deployed.api == kind:
         return None
-    why = (
-        "without serving.rate it is asked at the API that models share"
-        if rate is None
-        else "serving.rate gives it an API of its own"
-    )
+    if kind == "rest":
+        why = "serving.api gives it a REST API of its own"
+    elif is_shared:
+        left_out = "serving.api: rest" if deployed.api == "rest" else "serving.rate"
+        why = f"without {left_out} it is asked at the API that models share"
+    elif deployed.api == "rest":
+        why = "without serving.api: rest it has an HTTP API of its own"
+    else:
+        why = "serving.rate gives it an API of its own"
     return (
-        f"{why}: once this is deployed, callers of {deployed} are not answered any more, nor are labels taken there;"
-        f" `everloop status {declaration.model}` shows the new addresses"
+        f"{why}: once this is deployed, callers of {deployed.predictions_url} are not answered any more, nor are labels"
+        f" taken there; `everloop status {declaration.model}` shows the new addresses"
     )

@@ -58,8 +58,8 @@ def ask(
 
     A refusal that names a row takes that row out, and the rest is asked again. One that names none is tried with
     halves, down to the single row; a failure of the service (status 5xx) refuses all of them, once. What is shed
-    because there is too much of it (429) is asked again after a wait: a declared rate counts in real time, and a replay
-    is faster than the callers it stands for.
+    because there is too much of it (429, or a 503 that says when to come back) is asked again after a wait, no sooner
+    than it says: a declared rate counts in real time, and a replay is faster than the callers it stands for.
 
     Parameters
     ----------
@@ -90,9 +90,10 @@ def ask(
         except ApiRefusedError as error:
             if error.status in (401, 403):
                 raise
-            if error.status == 429 and waited < MOST_WAITED:
-                sleep(wait)
-                waited, wait = waited + wait, min(2 * wait, LONGEST_WAIT)
+            if _is_shed(error) and waited < MOST_WAITED:
+                pause = max(wait, error.retry_after or 0.0)
+                sleep(pause)
+                waited, wait = waited + pause, min(2 * wait, LONGEST_WAIT)
                 waiting.append(part)
                 continue
             told, place = error.told, error.index
@@ -107,3 +108,7 @@ def ask(
         else:
             waited, wait = 0.0, FIRST_WAIT
             yield part, answer
+
+
+def _is_shed(error: ApiRefusedError) -> bool:
+    return error.status == 429 or (error.status == 503 and error.retry_after is not None)

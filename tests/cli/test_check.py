@@ -136,21 +136,29 @@ def test_a_deployed_model_whose_folder_is_gone_is_told_with_how_to_remove_it(
 
 
 SHARED, OWN = (f"https://{api}.example.com/models/late_train/predictions" for api in ("shared", "own"))
+OF_REST = "https://own.example.com/live/models/late_train/predictions"
+RATE = {"rate": {"requests_per_second": 5}}
 
 
 @pytest.mark.parametrize(
-    ("url", "rate", "moves"),
+    ("url", "serving", "moves"),
     [
-        (SHARED, None, ""),
-        (OWN, {"requests_per_second": 5}, ""),
-        (SHARED, {"requests_per_second": 5}, "serving.rate gives it an API of its own"),
-        (OWN, None, "without serving.rate it is asked at the API that models share"),
+        (SHARED, {}, ""),
+        (OWN, RATE, ""),
+        (SHARED, RATE, "serving.rate gives it an API of its own"),
+        (OWN, {}, "without serving.rate it is asked at the API that models share"),
+        (OF_REST, {"api": "rest"}, ""),
+        (OF_REST, {"api": "rest", **RATE}, ""),
+        (SHARED, {"api": "rest"}, "serving.api gives it a REST API of its own"),
+        (OWN, {"api": "rest", **RATE}, "serving.api gives it a REST API of its own"),
+        (OF_REST, {}, "without serving.api: rest it is asked at the API that models share"),
+        (OF_REST, RATE, "without serving.api: rest it has an HTTP API of its own"),
     ],
 )
 def test_callers_that_will_have_to_ask_elsewhere_are_told_of(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str, rate: dict[str, Any] | None, moves: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str, serving: dict[str, Any], moves: str
 ) -> None:
-    write_model(tmp_path, binary_document(serving={"rate": rate} if rate else {}))
+    write_model(tmp_path, binary_document(serving=serving))
     for name, value in {"AWS_ACCESS_KEY_ID": "t", "AWS_SECRET_ACCESS_KEY": "t", "AWS_REGION": "us-east-1"}.items():
         monkeypatch.setenv(name, value)
     with mock_aws():
@@ -172,6 +180,10 @@ def deploy_champion(contract: ServingContract, *, url: str = SHARED) -> None:
     names["api_endpoint"] = "https://shared.example.com"
     ssm, s3 = aws_client("ssm"), aws_client("s3")
     model = {field.name: "y" for field in fields(DeployedModel)} | {"predictions_url": url}
+    if url == OF_REST:
+        model["api"] = "rest"
+    else:  # as an earlier release tells it
+        del model["api"]
     platform = json.dumps({**names, **dict.fromkeys(others, "x")})
     ssm.put_parameter(Name="/everloop/platform", Type="String", Value=platform)
     ssm.put_parameter(Name="/everloop/models/late_train", Type="String", Value=json.dumps(model))

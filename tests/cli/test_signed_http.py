@@ -43,7 +43,9 @@ def test_a_caller_is_told_to_mend_what_the_caller_can_mend(status: int, said: st
 
 
 @contextmanager
-def answering(status: int, content: bytes, heard: list[str] | None = None) -> Iterator[str]:
+def answering(
+    status: int, content: bytes, heard: list[str] | None = None, *, retry_after: str | None = None
+) -> Iterator[str]:
     """An endpoint that answers every POST so, and keeps whom it ``heard``."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -53,6 +55,8 @@ def answering(status: int, content: bytes, heard: list[str] | None = None) -> It
                 heard.append(self.headers["Authorization"])
             self.send_response(status)
             self.send_header("Content-Length", str(len(content)))
+            if retry_after is not None:
+                self.send_header("Retry-After", retry_after)
             self.end_headers()
             self.wfile.write(content)
 
@@ -99,6 +103,22 @@ def test_an_answer_that_is_no_object_is_told_with_its_status(status: int, conten
 def test_a_refusal_of_any_form_is_told(content: bytes) -> None:
     with answering(502, content) as url, pytest.raises(ApiRefusedError, match="the API answered 502"):
         SignedHttpClient(Account(), OPEN).post(url, {})
+
+
+@pytest.mark.parametrize(
+    ("said", "seconds"), [(None, None), ("1", 1.0), ("", None), ("soon", None), ("-1", None), ("\u0661", None)]
+)
+def test_a_refusal_tells_when_to_come_back(said: str | None, seconds: float | None) -> None:
+    content = b'{"error": {"code": "overloaded", "message": "Too Many Requests", "field": null, "index": null}}'
+    told = None if said is None else said.encode().decode("latin-1")
+    with answering(429, content, retry_after=told) as url, pytest.raises(ApiRefusedError) as refused:
+        SignedHttpClient(Account(), OPEN).post(url, {})
+    assert refused.value.retry_after == seconds
+    assert "the API answered 429: Too Many Requests" in str(refused.value)
+
+
+def test_what_api_gateway_could_not_have_answered_is_sent_again() -> None:
+    assert "send it again" in remedy(503, "late_train", {"error": {"code": "unavailable"}})
 
 
 def test_rows_nested_too_deeply_are_not_sent() -> None:

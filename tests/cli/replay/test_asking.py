@@ -115,15 +115,16 @@ def test_a_failing_service_refuses_all_of_them_once() -> None:
 class Shedding:
     """Answers every request after so many that it sheds, counted anew after each answer."""
 
-    def __init__(self, sheds: int) -> None:
+    def __init__(self, sheds: int, status: int = 429, retry_after: float | None = None) -> None:
         self.sheds, self.shed, self.requests = sheds, 0, 0
+        self.status, self.retry_after = status, retry_after
         self.slept: list[float] = []
 
     def post(self, instances: list[Instance]) -> PredictionsDocument:
         self.requests += 1
         if self.shed < self.sheds:
             self.shed += 1
-            raise ApiRefusedError(429, {"message": "Too Many Requests"}, "wait")
+            raise ApiRefusedError(self.status, {"message": "Too Many Requests"}, "wait", retry_after=self.retry_after)
         self.shed = 0
         return Endpoint().post(instances)
 
@@ -133,6 +134,20 @@ def test_what_was_shed_is_asked_again_after_a_wait_that_grows() -> None:
     ((part, answer),) = ask(endpoint.post, rows(3), "id", sleep=endpoint.slept.append)
     assert (part, isinstance(answer, Refusal), endpoint.requests) == (rows(3), False, 7)
     assert endpoint.slept == [0.1, 0.2, 0.4, 0.8, 1.6, 2.0]
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_what_says_when_to_come_back_is_not_asked_sooner(status: int) -> None:
+    endpoint = Shedding(6, status, 1.0)
+    ((part, answer),) = ask(endpoint.post, rows(3), "id", sleep=endpoint.slept.append)
+    assert (part, isinstance(answer, Refusal)) == (rows(3), False)
+    assert endpoint.slept == [1.0, 1.0, 1.0, 1.0, 1.6, 2.0]
+
+
+def test_a_failure_that_does_not_say_so_is_one() -> None:
+    endpoint = Shedding(1, 503)
+    refused = [answer for _, answer in ask(endpoint.post, rows(3), "id", sleep=endpoint.slept.append)]
+    assert ([type(answer) for answer in refused], endpoint.slept) == ([Refusal] * 3, [])
 
 
 def test_what_is_shed_for_long_is_refused_and_no_row_is_asked_by_itself() -> None:
