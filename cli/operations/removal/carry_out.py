@@ -55,7 +55,7 @@ def look_at(account: Account, model: str) -> Removal:
         rollouts=[rollout for rollout in store.rollouts.all() if rollout.is_open],
         requests=requests,
         dead_letters=letters,
-        kept=kept_of_model(account, model),
+        kept=kept_of_model(account, model, stack),
         endpoint=endpoint_of(account, model),
     )
     if not found.is_known:

@@ -54,14 +54,14 @@ class Kept:
     way: str
 
 
-def kept_of_model(account: Account, model: str) -> list[Kept]:
-    """What stays of a model: its rows, artefacts, records and the logs of its jobs."""
+def kept_of_model(account: Account, model: str, stack: Stack | None) -> list[Kept]:
+    """What stays of a model: its rows, artefacts, records, the logs of its jobs, and what its stack does not delete."""
     platform, names = account.platform, ModelNames(model)
     found = [*_lake(account, platform, names)]
     found += _locked(account, "artefacts", platform.artifact_bucket, names.artifacts_prefix)
     if platform.audit_bucket:
         found += _locked(account, "locked audit", platform.audit_bucket, f"{model}/")
-    return [*found, *_records(account, names)]
+    return [*found, *([] if stack is None else log_roles(stack)), *_records(account, names)]
 
 
 def kept_of_platform(account: Account, stack: Stack | None) -> list[Kept]:
@@ -130,6 +130,24 @@ def _locked_until(client: Any, bucket: str, newest: datetime) -> str:
     retention = lock.get("Rule", {}).get("DefaultRetention", {})
     days = retention.get("Days") or 365 * retention.get("Years", 0)
     return f"locked until {newest + timedelta(days=days):%Y-%m-%d} at the latest; then " if days else ""
+
+
+def log_roles(stack: Stack) -> list[Kept]:
+    """What a model with a REST API leaves: the role by which all REST APIs of the account and region log."""
+    policy = "arn:aws:iam::aws:policy/service-role/AmazonAPIGatewayPushToCloudWatchLogs"
+    return [
+        Kept(
+            "log role",
+            role.physical_id,
+            "",
+            0.0,
+            "the account's REST APIs log by it, other people's too, while `aws apigateway get-account` names it; then"
+            f" `aws iam detach-role-policy --role-name {role.physical_id} --policy-arn {policy}` and"
+            f" `aws iam delete-role --role-name {role.physical_id}`",
+        )
+        for role in stack.resources
+        if role.type == "AWS::IAM::Role" and role.kept and role.physical_id
+    ]
 
 
 def _records(account: Account, names: ModelNames) -> Iterator[Kept]:

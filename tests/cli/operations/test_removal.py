@@ -15,7 +15,7 @@ from moto import mock_aws
 from everloop.cli.exceptions import CommandError, NotDeployedError
 from everloop.cli.operations.removal import stacks
 from everloop.cli.operations.removal.carry_out import remove
-from everloop.cli.operations.removal.kept import ARCHIVE, Kept, usd_of_objects
+from everloop.cli.operations.removal.kept import ARCHIVE, Kept, log_roles, usd_of_objects
 from everloop.cli.operations.removal.plan import Removal, does, monthly, refusal
 from everloop.cli.operations.removal.running import Job, jobs_in_progress, stop_jobs
 from everloop.cli.operations.removal.stacks import QUEUE, STATE_MACHINE, Resource, Stack
@@ -319,3 +319,16 @@ class TestCarryingOut:
         with pytest.raises(NotDeployedError, match="everloop-flights-rollout"):
             leaving.remove()
         assert leaving.formation.deleted == 0
+
+
+def test_the_role_that_a_rest_api_logs_by_stays_and_is_told() -> None:
+    roles = (
+        Resource("LogRole", "EverloopModel-flights-LogRole-1", "AWS::IAM::Role", kept=True),
+        Resource("Account", "us-east-1", "AWS::ApiGateway::Account", kept=True),
+        Resource("Predict", "EverloopModel-flights-Predict-1", "AWS::IAM::Role", kept=False),
+        Resource("NotMade", "", "AWS::IAM::Role", kept=True),
+    )
+    (kept,) = log_roles(dataclasses.replace(STACK, resources=roles))
+    assert (kept.what, kept.where, kept.usd_per_month) == ("log role", "EverloopModel-flights-LogRole-1", 0.0)
+    assert "`aws iam delete-role --role-name EverloopModel-flights-LogRole-1`" in kept.way
+    assert log_roles(STACK) == []
