@@ -1,7 +1,8 @@
 """How much processor time the prediction function's cold start and requests cost, beside a bare handler.
 
-``python -m benchmarks.cold_start [--turns 15] [--flights .cache/flight_delay.parquet] [--without-caches]``. With the
-flights (``make loop`` writes the file) the worked example's model is trained on the first two months and measured too.
+``python -m benchmarks.cold_start [--turns 15] [--flights .cache/flight_delay.parquet] [--without-caches] [--rest]``.
+With ``--rest`` the events are those of a REST API, whose bodies the bare handler decodes too. With the flights
+(``make loop`` writes the file) the worked example's model is trained on the first two months and measured too.
 Bare means: the same model in onnxruntime with one thread, JSON read and written, and nothing else. All are measured in
 turn, and the least of the turns counts: what else the machine does only adds. A cold start is a fresh process, from its
 beginning to the first answer, if asked for also without the modules' compiled caches; a request is one of a process
@@ -30,7 +31,7 @@ import numpy as np
 
 from everloop.serving.contract import ServingContract
 from tests.helpers.artifacts import PREFIX, StoredArtifact, row, small_contract, small_model
-from tests.helpers.http_events import http_event
+from tests.helpers.http_events import as_rest, http_event
 
 ROOT = Path(__file__).resolve().parent.parent
 ROWS = (1, 100)
@@ -51,6 +52,24 @@ def answer(event, request_id="r"):
     scores = session.run(["score"], {"num": numbers, "cat": texts})[0]
     return {"statusCode": 200, "body": json.dumps({"predictions": scores.ravel().tolist()})}
 """
+
+OF_REST = ('event["body"]', '__import__("base64").b64decode(event["body"])')
+"""How the bare handler reads a REST API's event, which has all bodies in base64."""
+
+SENT = {
+    "host": "a1b2c3d4e5.execute-api.us-east-1.amazonaws.com",
+    "user-agent": "python-requests/2.32.3",
+    "accept": "*/*",
+    "accept-encoding": "gzip, deflate",
+    "authorization": "AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20130301/us-east-1/execute-api/aws4_request",
+    "x-amz-date": "20130301T050000Z",
+    "x-amzn-trace-id": "Root=1-5759e988-bd862e3fe1be46a994272793",
+    "x-forwarded-for": "192.0.2.1",
+    "x-forwarded-port": "443",
+    "x-forwarded-proto": "https",
+    "content-length": "120",
+}
+"""The headers of a signed request, and those that API Gateway adds: each of a REST API's is looked at."""
 
 OURS = """
 import io, json, os, sys
@@ -164,18 +183,19 @@ def flights(data: Path) -> Measured:
     return Measured(build_contract(declaration, features, inputs), model, asked)
 
 
-def main(turns: int, data: Path | None, *, without_caches: bool) -> None:
+def main(turns: int, data: Path | None, *, without_caches: bool, rest: bool) -> None:
     """Print the ratios."""
     for name, measured in (("tiny", tiny()), *([("flights", flights(data))] if data else ())):
         print(f"\n{name}: {len(measured.model):,} bytes of model\n")
-        compare(measured, turns, without_caches=without_caches)
+        compare(measured, turns, without_caches=without_caches, rest=rest)
 
 
-def compare(measured: Measured, turns: int, *, without_caches: bool) -> None:
+def compare(measured: Measured, turns: int, *, without_caches: bool, rest: bool) -> None:
     """Print the ratios of one model."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        bare, ours = codes(measured, written(folder, measured))
+        bare, ours = codes(measured, written(folder, measured, rest=rest))
+        bare = bare.replace(*OF_REST) if rest else bare
         kinds = {"bare handler": (bare, True), "prediction function": (ours, True)}
         caches = None
         if without_caches:
@@ -212,14 +232,15 @@ def codes(measured: Measured, artifact: StoredArtifact) -> tuple[str, str]:
     return BARE % (names,), OURS % (contract.model, PREFIX, artifact.manifest_sha256)
 
 
-def written(folder: Path, measured: Measured) -> StoredArtifact:
+def written(folder: Path, measured: Measured, *, rest: bool = False) -> StoredArtifact:
     """The artefact's files in a folder, and beside them an event for each number of rows."""
     artifact = StoredArtifact(measured.contract, measured.model)
     for key, data in artifact.objects.items():
         (folder / key.removeprefix(PREFIX)).write_bytes(data)
     for count in ROWS:
         body = {"instances": measured.rows[:count]}
-        event = http_event(body, path=f"/models/{measured.contract.model}/predictions")
+        event = http_event(body, path=f"/models/{measured.contract.model}/predictions", headers=SENT if rest else None)
+        event = as_rest(event) if rest else event
         (folder / f"{count}.json").write_text(json.dumps(event), encoding="utf-8")
     return artifact
 
@@ -268,5 +289,6 @@ if __name__ == "__main__":
     parser.add_argument("--turns", type=int, default=15, help="how often each is measured")
     parser.add_argument("--flights", type=Path, help="the file of flights, whose model is measured too")
     parser.add_argument("--without-caches", action="store_true", help="measure cold starts without compiled caches too")
+    parser.add_argument("--rest", action="store_true", help="measure the events of a REST API")
     options = parser.parse_args()
-    main(options.turns, options.flights, without_caches=options.without_caches)
+    main(options.turns, options.flights, without_caches=options.without_caches, rest=options.rest)

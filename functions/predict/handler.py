@@ -6,7 +6,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache, lru_cache
@@ -142,10 +142,7 @@ class Predictor:
     def handle(self, event: Mapping[str, Any], lambda_version: str, lambda_request_id: str = "") -> HttpResponse:
         """Answer an event of an HTTP API, or of a REST API; log and count what happened."""
         if "httpMethod" in event:
-            # Only a model with a REST API needs it.
-            from everloop.serving.rest_event import as_http_event
-
-            event = as_http_event(event)
+            event = _of_rest()(event)
         self._lambda_version, self._epoch_ms, self._request_id, self._traceparent = lambda_version, 0, "", ""
         try:
             step = self._own.step
@@ -339,6 +336,14 @@ def _is_native(event: Mapping[str, Any]) -> bool:
     """Whether what came by the greedy route is the native protocol's: of an API of its own, that route takes all."""
     given = event.get("pathParameters") or {}
     return given.get("proxy") == NATIVE and event["requestContext"]["http"]["method"] == "POST"
+
+
+@cache
+def _of_rest() -> Callable[[Mapping[str, Any]], dict[str, Any]]:
+    """What reads the events of a REST API: only a model that declares one imports it."""
+    from everloop.serving.rest_event import as_http_event
+
+    return as_http_event
 
 
 def _print(line: str) -> None:
