@@ -8,10 +8,11 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from email.message import Message
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -138,7 +139,35 @@ class Loop:
         self, method: str, url: str, data: bytes | None = None, *, signed: bool = True, token: str | None = None
     ) -> tuple[int, Any]:
         """Send what is JSON, with a token in place of a signature where there is one; status and answer."""
-        headers = {"Content-Type": "application/json"}
+        status, _, answer = self.exchange(method, url, data, signed=signed, token=token)
+        return status, json.loads(answer)
+
+    def exchange(
+        self,
+        method: str,
+        url: str,
+        data: bytes | None = None,
+        *,
+        signed: bool = True,
+        token: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> tuple[int, Message, bytes]:
+        """Send what is JSON, with more headers; status, headers and body of the answer."""
+        sent = self.headers_of(method, url, data, signed=signed, token=token, more=headers or {})
+        parts = urlsplit(url)
+        connection = http.client.HTTPConnection(parts.netloc, timeout=60)
+        try:
+            connection.request(method, parts.path, body=data, headers=sent)
+            response = connection.getresponse()
+            return response.status, response.headers, response.read()
+        finally:
+            connection.close()
+
+    def headers_of(
+        self, method: str, url: str, data: bytes | None, *, signed: bool, token: str | None, more: Mapping[str, str]
+    ) -> dict[str, str]:
+        """The headers of a request: its type, ``more``, and who asks."""
+        headers = {"Content-Type": "application/json", **more}
         if token is not None:
             headers["Authorization"] = f"Bearer {token}"
         elif signed:
@@ -146,14 +175,7 @@ class Loop:
             credentials = present(self.account.session.get_credentials()).get_frozen_credentials()
             SigV4Auth(credentials, "execute-api", self.account.region).add_auth(request)
             headers = dict(request.headers.items())
-        parts = urlsplit(url)
-        connection = http.client.HTTPConnection(parts.netloc, timeout=60)
-        try:
-            connection.request(method, parts.path, body=data, headers=headers)
-            response = connection.getresponse()
-            return response.status, json.loads(response.read())
-        finally:
-            connection.close()
+        return headers
 
     def wait_until(self, holds: Callable[[], Any], *, seconds: float = 120) -> Any:
         """What ``holds`` gives once it is true; the clock does not move."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
 import shutil
 import time
+import uuid
+import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -13,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from urllib3 import PoolManager, Retry
 
 from everloop.cli.exceptions import CommandError
 from everloop.cli.operations.declarations import find_declaration
@@ -371,6 +375,112 @@ def test_a_model_gets_a_rate_of_its_own_and_another_address(loop: Changing) -> N
     assert loop.statuses(rate, **RENAMED) == {(200, 3)}
 
 
+def test_a_model_gets_a_rest_api_whose_refusals_say_when_to_come_back(loop: Changing) -> None:
+    # GIVEN a model with a rate; WHEN it is declared with a REST API, THEN the check says that the address moves
+    before, rate = loop.predictions_url, 5
+    changed = document(**MORE, distance=None)
+    changed["serving"] |= {"memory_mb": 1234, "rate": {"requests_per_second": rate}, "api": "rest"}
+    loop.project.declare(changed)
+    told = loop.does(typed.CHECK)
+    assert f"serving.api gives it a REST API of its own: once this is deployed, callers of {before} are not" in told
+    # WHEN it is deployed, THEN callers are answered at the new address, and no HTTP API of the model's is left
+    loop.does(typed.DEPLOY)
+    del loop.predictions_url
+    assert loop.predictions_url.endswith("/live/models/late_train/predictions")
+    assert loop.predictions_url in loop.does(typed.STATUS)
+    assert loop.statuses(1, **RENAMED) == {(200, 3)}
+    assert "fits what is deployed" in loop.does(typed.CHECK)
+    assert [api["Name"] for api in loop.account.client("apigatewayv2").get_apis()["Items"]] == ["everloop"]
+    # AND by every form of body, each prediction named by an id that no caller chooses
+    own, named = str(uuid.uuid4()), []
+    for body, headers in in_forms(loop.rows(3, **RENAMED)):
+        chosen = {"x-amzn-RequestId": own, "accept": "*/*", **headers}
+        status, said, answer = loop.exchange("POST", loop.predictions_url, body, headers=chosen)
+        assert status == 200, answer
+        assert json.loads(answer)["predictions"][0]["prediction_id"] == f"{said['x-amz-apigw-id']}-0"
+        named.append(said["x-amz-apigw-id"])
+    assert own not in named
+    # AND a protocol's answer in bytes comes as these bytes
+    url = f"{loop.predictions_url.removesuffix('predictions')}v2/models/late_train/infer"
+    asked = json.dumps(as_tensors(loop.rows(2, **RENAMED))).encode()
+    time.sleep(1)
+    status, said, answer = loop.exchange("POST", url, asked, headers={"accept": "*/*"})
+    assert (status, said["content-type"]) == (200, "application/octet-stream"), answer
+    length = int(said["inference-header-content-length"])
+    (probability,) = json.loads(answer[:length])["outputs"]
+    assert np.frombuffer(answer[length:], "<f8").shape == tuple(probability["shape"]) == (2,)
+
+
+def in_forms(rows: list[dict[str, Any]]) -> Iterator[tuple[bytes, dict[str, str]]]:
+    """Bodies of a row each, as text and compressed, with the headers that say so."""
+    plain, packed, zipped = (json.dumps({"instances": [row]}).encode() for row in rows)
+    yield plain, {}
+    yield gzip.compress(packed), {"content-encoding": "gzip"}
+    yield zlib.compress(zipped), {"content-encoding": "deflate"}
+
+
+def as_tensors(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """A request of the v2 protocol, whose answer is to come in bytes."""
+    inputs = []
+    for name, first in rows[0].items():
+        kind = "BYTES" if isinstance(first, str) else "FP64"
+        values = [row[name] for row in rows]
+        inputs.append({"name": name, "shape": [len(rows)], "datatype": kind, "data": values})
+    return {"inputs": inputs, "outputs": [{"name": "probability", "parameters": {"binary_data": True}}]}
+
+
+def test_what_a_rest_api_refuses_says_when_to_come_back(loop: Changing) -> None:
+    # GIVEN a model with a REST API and a rate; WHEN many ask at once, by two protocols
+    rate, rows = 5, [json.dumps({"instances": loop.rows(1, **RENAMED)}).encode() for _ in range(20)]
+    ready = f"{loop.predictions_url.removesuffix('predictions')}v2/health/ready"
+    time.sleep(1)
+    began = time.monotonic()
+    with ThreadPoolExecutor(40) as callers:
+        asked = [callers.submit(loop.exchange, "POST", loop.predictions_url, each) for each in rows]
+        asked += [callers.submit(loop.exchange, "GET", ready) for _ in rows]
+        labels = {"labels": [{"key": json.loads(rows[0])["instances"][0]["train_id"], "label": 1}]}
+        labelled = [loop.post(labels, url=loop.model.labels_url)[0] for _ in range(rate + 5)]
+        answers = [each.result() for each in asked]
+    # THEN the rate is let through, of both together
+    let_through = sum(status == 200 for status, _, _ in answers)
+    assert rate <= let_through <= rate + rate * (time.monotonic() - began), answers
+    # AND the others are told so in the product's words, and when to come back
+    shed = [(status, said["Retry-After"], json.loads(body)) for status, said, body in answers if status != 200]
+    error = {"code": "overloaded", "message": "Too Many Requests", "field": None, "index": None}
+    assert shed == [(429, "1", {"error": error})] * (len(answers) - let_through)
+    assert shed
+    # AND labels are taken meanwhile; each request is in the API's own log, and says nothing of who asked
+    assert set(labelled) == {202}
+    logs, own = loop.account.client("logs"), ModelNames("late_train").rest_access_log
+    logged = [json.loads(each["message"]) for each in logs.filter_log_events(logGroupName=own)["events"]]
+    refused = [each for each in logged if each["status"] == "429"]
+    assert [each["refusal"] for each in refused] == ["THROTTLED"] * len(shed)
+    assert {each["route"].partition(" ")[2] for each in refused} == {"/models/late_train/{proxy+}"}
+    # AND a client that knows the header comes back by itself, and gets its answer
+    url, again = loop.predictions_url, Retry(total=9, allowed_methods=None)
+    with PoolManager(retries=again, maxsize=2 * rate) as pool, ThreadPoolExecutor(2 * rate) as callers:
+        sent = [
+            (each, loop.headers_of("POST", url, each, signed=True, token=None, more={})) for each in rows[: 2 * rate]
+        ]
+        asking = [callers.submit(pool.request, "POST", url, body=each, headers=headers) for each, headers in sent]
+        came_back = [each.result() for each in asking]
+    assert {each.status for each in came_back} == {200}
+    assert any(each.retries is not None and each.retries.history for each in came_back)
+    # WHEN the function has no process for a request, THEN the same is said of that
+    functions, name = loop.account.client("lambda"), loop.model.predict_function
+    functions.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=0)
+    time.sleep(1)
+    status, said, body = loop.exchange("POST", loop.predictions_url, rows[0])
+    functions.delete_function_concurrency(FunctionName=name)
+    assert (status, said["Retry-After"], json.loads(body)["error"]["code"]) == (503, "1", "unavailable")
+    assert loop.statuses(1, **RENAMED) == {(200, 3)}
+    # AND what was answered is in the lake, by the ids that the callers were told
+    told = {p["prediction_id"] for _, _, text in answers for p in json.loads(text or b"{}").get("predictions", ())}
+    loop.advance(minutes=20)
+    assert told
+    assert told <= set(loop.lake_predictions()["prediction_id"])
+
+
 def test_a_renamed_model_is_another_and_the_old_one_is_removed_by_its_name(loop: Changing) -> None:
     # WHEN its folder gets another name, and is deployed
     shutil.rmtree(loop.project.models / "late_train")
@@ -395,7 +505,8 @@ def test_a_renamed_model_is_another_and_the_old_one_is_removed_by_its_name(loop:
     assert "is not deployed" in loop.refuses(typed.STATUS)
     assert loop.account.model_names() == ["slow_train"]
     apis = loop.account.client("apigatewayv2").get_apis()["Items"]
-    assert [api["Name"] for api in apis] == ["everloop"], "its own API went with it"
+    assert [api["Name"] for api in apis] == ["everloop"]
+    assert loop.account.client("apigateway").get_rest_apis()["items"] == [], "its own API went with it"
     assert present(loop.account.registry("late_train").versions.champion()).version == 3
 
 
