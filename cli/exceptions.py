@@ -79,3 +79,8 @@ class ApiRefusedError(CommandError):
         place = "" if self.index is None else f" ({field}row {self.index + 1} of the request)"
         self.answer = f"the API answered {status}: {text}"
         super().__init__(self.answer + place, remedy)
+
+    @property
+    def is_shed(self) -> bool:
+        """Whether there was too much of it, and the same may be answered later."""
+        return self.status == 429 or (self.status == 503 and self.retry_after is not None)

@@ -171,13 +171,14 @@ class _Asking:
                 rows = [line.row for line in lines]
                 document = predict(self._http, self._model, rows, good_rows=self._good_rows)
             except ApiRefusedError as error:
-                if error.status != 429 or waited >= MOST_WAITED:
+                if not error.is_shed or waited >= MOST_WAITED:
                     raise
+                pause = max(wait, error.retry_after or 0.0)
             else:
                 told = cast("list[dict[str, Any]]", document["predictions"])
                 return [one if "error" in one else {**one, "version": document["version"]} for one in told]
-            self._sleep(wait)
-            waited, wait = waited + wait, min(2 * wait, LONGEST_WAIT)
+            self._sleep(pause)
+            waited, wait = waited + pause, min(2 * wait, LONGEST_WAIT)
 
 
 def _parts(file: IO[bytes], asking: _Asking) -> Iterator[list[Line]]:

@@ -90,7 +90,7 @@ def ask(
         except ApiRefusedError as error:
             if error.status in (401, 403):
                 raise
-            if _is_shed(error) and waited < MOST_WAITED:
+            if error.is_shed and waited < MOST_WAITED:
                 pause = max(wait, error.retry_after or 0.0)
                 sleep(pause)
                 waited, wait = waited + pause, min(2 * wait, LONGEST_WAIT)
@@ -108,7 +108,3 @@ def ask(
         else:
             waited, wait = 0.0, FIRST_WAIT
             yield part, answer
-
-
-def _is_shed(error: ApiRefusedError) -> bool:
-    return error.status == 429 or (error.status == 503 and error.retry_after is not None)

@@ -34,7 +34,7 @@ MOST = small_contract().max_rows
 class Function:
     """The prediction function, asked as over HTTP; what each request had is kept."""
 
-    def __init__(self, *, busy: int = 0) -> None:
+    def __init__(self, *, busy: int = 0, retry_after: float | None = None) -> None:
         stored = StoredArtifact()
         environment = Environment.read(
             {
@@ -48,12 +48,13 @@ class Function:
         )
         self.stream = FakeFirehose()
         self._predictor = Predictor(environment, s3_client=FakeS3(stored.objects), firehose_client=self.stream)
-        self._busy, self.rows = busy, list[int]()
+        self._busy, self._retry_after, self.rows = busy, retry_after, list[int]()
 
     def post(self, url: str, body: Any) -> Any:
         if self._busy:
             self._busy -= 1
-            raise ApiRefusedError(429, {"message": "Too Many Requests"}, "later")
+            status = 429 if self._retry_after is None else 503
+            raise ApiRefusedError(status, {"message": "Too Many Requests"}, "later", retry_after=self._retry_after)
         self.rows.append(len(body["instances"]))
         event = http_event(body, path=PATH, request_id=f"req-{len(self.rows)}")
         answer = self._predictor.handle(event, "4")
@@ -142,6 +143,13 @@ def test_what_is_shed_is_asked_again() -> None:
     assert found.answered == 1
     with pytest.raises(CommandError, match="429"):
         answered(text_of(row("t1")), Function(busy=10**6))
+
+
+def test_it_comes_back_no_sooner_than_it_is_told() -> None:
+    waits, written = list[float](), list[str]()
+    busy = Function(busy=2, retry_after=3.0)
+    found = predict_lines(busy, DEPLOYED, io.BytesIO(text_of(row("t1"))), written.append, sleep=waits.append)
+    assert (found.answered, waits) == (1, [3.0, 3.0])
 
 
 def test_no_more_than_a_requests_rows_are_read_before_they_are_answered() -> None:
