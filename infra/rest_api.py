@@ -119,7 +119,8 @@ class RestApi(Construct):
         """Add the routes, and deploy them: a stage has what was there when its deployment was made."""
         paths: dict[str, str] = {}
         methods = [self._method(route, self._resource(route.path, paths)) for route in routes]
-        told: list[object] = [*_EVERY_TYPE, json.dumps(_REFUSALS), RETRY_AFTER_SECONDS, self._authorization]
+        refusals = [[kind, status, _body(code, message)] for kind, (status, code, message) in _REFUSALS.items()]
+        told: list[object] = [*_EVERY_TYPE, *refusals, RETRY_AFTER_SECONDS, _TIMEOUT_MS, self._authorization]
         told += [[route.method, route.path, route.function.arn] for route in routes]
         text = json.dumps(Stack.of(self).resolve(told), sort_keys=True)
         # Another name makes another deployment, which CloudFormation makes before the stage moves to it.
@@ -199,7 +200,6 @@ class RestApi(Construct):
     def _refusals(self) -> list[CfnResource]:
         made: list[CfnResource] = []
         for kind, (status, code, message) in _REFUSALS.items():
-            body = f'{{"error":{{"code":"{code}","message":{message},"field":null,"index":null}}}}'
             made.append(
                 apigateway.CfnGatewayResponse(
                     self,
@@ -208,7 +208,7 @@ class RestApi(Construct):
                     response_type=kind,
                     status_code=status,
                     response_parameters={"gatewayresponse.header.Retry-After": f"'{RETRY_AFTER_SECONDS}'"},
-                    response_templates={"application/json": body},
+                    response_templates={"application/json": _body(code, message)},
                 )
             )
         return made
@@ -245,6 +245,11 @@ class RestApi(Construct):
             reason="The access log has every request. Execution logs have who called, and their group is API Gateway's"
             " own: it keeps them for ever.",
         )
+
+
+def _body(code: str, message: str) -> str:
+    """A refusal in the form of the function's own; ``message`` is JSON, or becomes that."""
+    return f'{{"error":{{"code":"{code}","message":{message},"field":null,"index":null}}}}'
 
 
 def _limited(path: str, method: str, limit: Limit) -> apigateway.CfnStage.MethodSettingProperty:
