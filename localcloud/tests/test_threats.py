@@ -57,6 +57,7 @@ class Scene:
     cloud: RunningCloud
     aws_port: int
     api_port: int
+    rest_port: int
 
     def signed(self, port: int, service: str, body: bytes = b"", path: str = "/", **headers: str) -> bytes:
         """A request of the operator's that is good as it is."""
@@ -109,12 +110,21 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
             ApiId=made["ApiId"], RouteKey="POST /open", Target=f"integrations/{target}", AuthorizationType="NONE"
         )
         gateway.create_stage(ApiId=made["ApiId"], StageName="$default", AutoDeploy=True)
+        rest = cloud.client("apigateway")
+        made_rest = rest.create_rest_api(name="rest")
+        where = {"restApiId": made_rest["id"], "resourceId": made_rest["rootResourceId"], "httpMethod": "POST"}
+        rest.put_method(**where, authorizationType="NONE")
+        uri = f"arn:aws:apigateway:us-east-1:lambda:path/2015-03-31/functions/{function}/invocations"
+        rest.put_integration(**where, type="AWS_PROXY", integrationHttpMethod="POST", uri=uri)
+        rest.create_deployment(restApiId=made_rest["id"], stageName="open")
         cloud.client("lambda").invoke(FunctionName="target")  # so that there is a worker
         api_port = urlsplit(made["ApiEndpoint"]).port
         aws_port = urlsplit(cloud.daemon.endpoint).port
+        rest_port = urlsplit(made_rest["ResponseMetadata"]["HTTPHeaders"]["x-localcloud-endpoint"]).port
         assert api_port is not None
         assert aws_port is not None
-        yield Scene(cloud, aws_port, api_port)
+        assert rest_port is not None
+        yield Scene(cloud, aws_port, api_port, rest_port)
 
 
 # --- web pages ----------------------------------------------------------------------------------------------------
@@ -132,10 +142,11 @@ def good_requests(scene: Scene) -> dict[str, tuple[int, bytes]]:
             head("GET", "/_localcloud/clock", Host=f"127.0.0.1:{scene.aws_port}", Authorization=token),
         ),
         "http api": (scene.api_port, head("POST", "/open", Host=f"127.0.0.1:{scene.api_port}")),
+        "rest api": (scene.rest_port, head("POST", "/open", Host=f"127.0.0.1:{scene.rest_port}")),
     }
 
 
-@pytest.mark.parametrize("port", ["aws", "control", "http api"])
+@pytest.mark.parametrize("port", ["aws", "control", "http api", "rest api"])
 @pytest.mark.parametrize(("name", "value"), FOREIGN_HEADERS)
 def test_a_page_is_refused_on_every_port_even_with_credentials(scene: Scene, port: str, name: str, value: str) -> None:
     number, request = good_requests(scene)[port]
@@ -148,7 +159,7 @@ def test_a_page_is_refused_on_every_port_even_with_credentials(scene: Scene, por
     assert b"answered" not in answer
 
 
-@pytest.mark.parametrize("port", ["aws", "http api"])
+@pytest.mark.parametrize("port", ["aws", "http api", "rest api"])
 def test_a_preflight_is_refused(scene: Scene, port: str) -> None:
     number, _ = good_requests(scene)[port]
     request = head("OPTIONS", "/open", Host=f"127.0.0.1:{number}", Origin="https://attacker.example")
@@ -368,7 +379,7 @@ def test_every_socket_listens_on_the_loopback_interface_alone(scene: Scene) -> N
                 address, _, port = fields[1].rpartition(":")
                 listening[int(port, 16)] = address
 
-    assert {scene.aws_port, scene.api_port} < set(listening)  # and the worker's
+    assert {scene.aws_port, scene.api_port, scene.rest_port} < set(listening)  # and the worker's
     assert set(listening.values()) == {"0100007F"}
 
 

@@ -3,6 +3,10 @@
 Each API gets a port of its own on 127.0.0.1; the first part of a path is the stage, as on AWS. A stage serves the
 deployment that it names: what was changed since is not served. What is not executed is refused when it is configured
 (see :mod:`localcloud.services.apigateway.rest_api.hook`).
+
+What becomes of an invocation that Lambda refuses (500), and of a function that fails or answers what is no response
+(502): https://docs.aws.amazon.com/lambda/latest/dg/services-apigateway-errors.html. Which gateway response it is, AWS
+says only of some.
 """
 
 from __future__ import annotations
