@@ -167,9 +167,9 @@ def mock_headers(parameters: Mapping[str, Any] | None) -> tuple[tuple[str, str],
 
 def gateway_response_problems(parameters: Mapping[str, Any]) -> Iterator[Problem]:
     """Of PutGatewayResponse."""
-    found = problem_of(
-        parameters.get("responseType"), parameters.get("responseParameters"), parameters.get("responseTemplates")
-    )
+    names = ("responseType", "responseParameters", "responseTemplates", "statusCode")
+    kind, headers, templates, status = map(parameters.get, names)
+    found = problem_of(kind, headers, templates, status)
     if found is not None:
         yield found
 
@@ -208,6 +208,8 @@ def stage_change_problems(operations: Sequence[Mapping[str, Any]]) -> Iterator[P
             yield from format_problems(str(value))
         elif path == "/accessLogSettings/destinationArn" and ":log-group:" not in str(value):
             yield path, f"is {value}: access logs go to a log group"
+        elif "/throttling/" in path and not re.fullmatch(r"[0-9]+(\.[0-9]+)?", str(value)):
+            yield path, f"is {value}: it must be a number"
         elif _STAGE_PATH.fullmatch(path) is None:
             yield path, "is not known: a stage has no such setting"
 

@@ -143,11 +143,16 @@ def _value(mapping: str, context: Mapping[str, str], of_request: Callable[[str, 
 
 
 def problem_of(
-    kind: object, parameters: Mapping[str, object] | None, templates: Mapping[str, object] | None
+    kind: object,
+    parameters: Mapping[str, object] | None,
+    templates: Mapping[str, object] | None,
+    status: object = None,
 ) -> tuple[str, str] | None:
     """The first part of a gateway response that is not executed, and what is instead; None where there is none."""
     if kind not in STATUS:
         return "responseType", f"is {kind!r}: it must be one of {', '.join(sorted(STATUS))}"
+    if status is not None and not re.fullmatch("[1-5][0-9][0-9]", str(status)):
+        return "statusCode", f"is {status!r}: it must be a number from 100 to 599"
     for name, mapping in (parameters or {}).items():
         where = f"responseParameters.{name}"
         if _HEADER.fullmatch(name) is None:

@@ -25,7 +25,7 @@ from moto.apigateway.exceptions import (
     RestAPINotFound,
     StageStillActive,
 )
-from moto.apigateway.models import APIGatewayBackend, Deployment, Integration, Resource, RestAPI
+from moto.apigateway.models import APIGatewayBackend, Deployment, Resource, RestAPI
 from moto.apigateway.models import Stage as MotoStage
 from moto.apigateway.responses import APIGatewayResponse
 
@@ -34,29 +34,17 @@ from localcloud.core.patching import replace, wrap
 from localcloud.iam.identities import UnknownRoleError, find_role, role_policies
 from localcloud.iam.policy import AccessRequest, decide
 from localcloud.iam.roles import RoleNotAssumableError, check_trust
-from localcloud.services.apigateway.functions import Functions, function_of
+from localcloud.services.apigateway.functions import Functions
 from localcloud.services.apigateway.gate import PRINCIPAL, ApiGate
 from localcloud.services.apigateway.observing import Exchange, Observer
 from localcloud.services.apigateway.rest_api import access_log
 from localcloud.services.apigateway.rest_api.access_log import Details
 from localcloud.services.apigateway.rest_api.data_plane import RestApi
-from localcloud.services.apigateway.rest_api.definition import (
-    FunctionIntegration,
-    Method,
-    MockIntegration,
-    Snapshot,
-    Stage,
-)
-from localcloud.services.apigateway.rest_api.executed import (
-    NotExecutedError,
-    check_executed,
-    mock_headers,
-    mock_status,
-)
-from localcloud.services.apigateway.rest_api.gateway_responses import gateway_response
-from localcloud.services.apigateway.routes import Route
+from localcloud.services.apigateway.rest_api.definition import Stage
+from localcloud.services.apigateway.rest_api.executed import NotExecutedError, check_executed
+from localcloud.services.apigateway.rest_api.patches import unescaped
+from localcloud.services.apigateway.rest_api.records import keep_snapshot, stages_of
 from localcloud.services.apigateway.servers import ApiServers
-from localcloud.services.apigateway.throttling import Limit, Limits
 from localcloud.services.lambda_.seam import lambda_service
 
 ENDPOINT = "x-localcloud-endpoint"
@@ -69,7 +57,6 @@ _TAGS_OF_AN_API = (
     "{0}/tags/arn:(?P<partition>[^/]+):apigateway:(?P<region_name>[^/]+)::/restapis/(?P<function_id>[^/]+)$"
 )
 _LOGGING = ("logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents")
-_DEFAULT_TIMEOUT_MS = 29_000
 _NO_ROLE = "CloudWatch Logs role ARN must be set in account settings to enable logging"
 _BAD_ROLE = (
     "The role ARN does not have required permissions configured. Please grant trust permission for API Gateway and add"
@@ -231,10 +218,10 @@ def _update_rest_api(original: Any) -> Any:
             if head != "binaryMediaTypes" or not name:
                 left.append(operation)
                 continue
-            kind = _unescaped(name)
+            kind = unescaped(name)
             kept = [known for known in api.binaryMediaTypes if known != kind]
             if operation["op"] == "replace":
-                api.binaryMediaTypes = [*kept, _unescaped(str(operation.get("value") or kind))]
+                api.binaryMediaTypes = [*kept, unescaped(str(operation.get("value") or kind))]
             else:
                 api.binaryMediaTypes = [*kept, kind] if operation["op"] == "add" else kept
         changed: RestAPI = original(self, function_id, left)
@@ -332,7 +319,7 @@ def _create_deployment(original: Any) -> Any:
             # moto would make a new stage of this name, and lose its settings.
             stage.deployment_id = deployment.id
             stage.variables |= stage_variables or {}
-        vars(deployment)["snapshot"] = snapshot_of(self)
+        keep_snapshot(self, deployment)
         return deployment
 
     return create
@@ -382,79 +369,6 @@ def _check_logging_role(context: CloudContext, role_arn: str) -> None:
     for action in _LOGGING:
         if not decide(policies, AccessRequest(action, "*", {})).allowed:
             raise BadRequestException(f"{_BAD_ROLE} ({role_arn} does not allow {action} on all log groups)")
-
-
-def snapshot_of(api: RestAPI) -> Snapshot:
-    """What moto records of an API now, as the deployment that it becomes."""
-    routes, methods = [], {}
-    for resource in list(api.resources.values()):
-        path = resource.get_path()
-        for name, method in list(resource.resource_methods.items()):
-            key = f"{name} {path}"
-            routes.append(Route(key=key, authorization=method.authorization_type or "NONE", integration_id=""))
-            methods[key] = Method(resource.id, _integration(method.method_integration))
-    responses = {
-        kind: gateway_response(found.status_code, found.response_parameters, found.response_templates)
-        for kind, found in list(api.gateway_responses.items())
-    }
-    return Snapshot(tuple(routes), methods, responses, tuple(api.binaryMediaTypes))
-
-
-def _integration(found: Integration | None) -> FunctionIntegration | MockIntegration | None:
-    if found is None:
-        return None
-    if found.integration_type == "MOCK":
-        status = mock_status(found.request_templates) or 200
-        for response in (found.integration_responses or {}).values():
-            if not response.selection_pattern or re.fullmatch(response.selection_pattern, str(status)):
-                return MockIntegration(int(response.status_code), mock_headers(response.response_parameters))
-        return None
-    timeout = int(found.timeout_in_millis or _DEFAULT_TIMEOUT_MS)
-    return FunctionIntegration(function_of(found.uri), timeout / 1000)
-
-
-def stages_of(api: RestAPI) -> dict[str, Stage]:
-    """The stages of an API, each with the deployment that it serves."""
-    found = {}
-    for name, stage in list(api.stages.items()):
-        deployment = api.deployments.get(stage.deployment_id or "")
-        if deployment is not None:
-            found[name] = _stage(name, stage, vars(deployment)["snapshot"])
-    return found
-
-
-def _stage(name: str, stage: MotoStage, snapshot: Snapshot) -> Stage:
-    settings = stage.access_log_settings or {}
-    access_log = None
-    if settings.get("destinationArn") and settings.get("format"):
-        group = settings["destinationArn"].split(":log-group:", 1)[1].removesuffix(":*")
-        access_log = (group, settings["format"])
-    by_key = {route.key: _settings_of(stage, route) for route in snapshot.routes}
-    # "Per-API, per-stage throttling limits are applied at the API method level for a stage":
-    # https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-request-throttling.html
-    limits = Limits(by_route={key: _limit(found) for key, found in by_key.items() if found})
-    detailed = frozenset(key for key, found in by_key.items() if found.get("metricsEnabled"))
-    return Stage(name, snapshot, stage.deployment_id or "", dict(stage.variables or {}), access_log, limits, detailed)
-
-
-def _settings_of(stage: MotoStage, route: Route) -> Mapping[str, Any]:
-    """The settings of a method: its own, or those of the whole stage."""
-    own = f"{_escaped(route.path)}/{route.method}"
-    found: Mapping[str, Any] = stage.method_settings.get(own) or stage.method_settings.get("*/*") or {}
-    return found
-
-
-def _limit(settings: Mapping[str, Any]) -> Limit:
-    return Limit(float(settings["throttlingRateLimit"]), int(settings["throttlingBurstLimit"]))
-
-
-def _escaped(path: str) -> str:
-    """A path as a part of a patch's path (RFC 6901)."""
-    return path.replace("~", "~0").replace("/", "~1")
-
-
-def _unescaped(part: str) -> str:
-    return part.replace("~1", "/").replace("~0", "~")
 
 
 def observing(observer: Observer) -> Callable[..., None]:
