@@ -69,6 +69,14 @@ def test_headers_come_from_the_request_where_it_has_them() -> None:
     assert (headers["content-type"], "Content-Type" in headers) == ("text/plain", False)
 
 
+def test_a_line_break_of_the_request_makes_no_header() -> None:
+    own = GatewayResponse(headers={"X-Path": "method.request.path.model", "X-Other": "'1'"})
+
+    found = answer(THROTTLED, {"THROTTLED": own}, {}, lambda place, name: "a\r\nSet-Cookie: x=1")
+
+    assert dict(found.headers).keys() == {"Content-Type", "x-amzn-ErrorType", "X-Other"}
+
+
 def test_a_template_is_the_body_with_its_variables_filled_in() -> None:
     text = '{"error": $context.error.messageString, "kind": "$context.error.responseType", "at": "$context.stage"}'
 
@@ -82,6 +90,7 @@ def test_a_template_is_the_body_with_its_variables_filled_in() -> None:
     [
         ("TOO_MUCH", {}, {}, "responseType is 'TOO_MUCH'"),
         ("THROTTLED", {"gatewayresponse.body": "'1'"}, {}, "names no header"),
+        ("THROTTLED", {"gatewayresponse.header.A": "'1\n2'"}, {}, "must be a static value in single quotes"),
         ("THROTTLED", {"gatewayresponse.header.A": "1"}, {}, "must be a static value in single quotes"),
         ("THROTTLED", {"gatewayresponse.header.A": "method.request.body.x"}, {}, "must be a static value"),
         ("THROTTLED", {"gatewayresponse.header.A": "stageVariables.x"}, {}, "must be a static value"),

@@ -47,7 +47,7 @@ _STAGE_PATH = re.compile(
 """What UpdateStage may replace."""
 
 _METHOD_HEADER = re.compile(r"method\.response\.header\.([!#$%&'*+.^_`|~0-9A-Za-z-]+)")
-_STATIC = re.compile(r"'([^']*)'")
+_STATIC = re.compile(r"'([^'\r\n\0]*)'")
 
 Problem = tuple[str, str]
 """A parameter, and why it can't be had, as the end of a sentence."""

@@ -49,7 +49,7 @@ CONTEXT = frozenset(_NAMES.split())
 """The ``$context`` variables that headers and bodies may refer to here."""
 
 _HEADER = re.compile(r"gatewayresponse\.header\.([!#$%&'*+.^_`|~0-9A-Za-z-]+)")
-_STATIC = re.compile(r"'([^']*)'")
+_STATIC = re.compile(r"'([^'\r\n\0]*)'")
 _OF_REQUEST = re.compile(r"method\.request\.(header|querystring|path)\.([A-Za-z0-9._$-]+)")
 _OF_CONTEXT = re.compile(r"context\.([A-Za-z.]+)")
 _REFERENCE = re.compile(r"\$(?:context\.([A-Za-z]+(?:\.[A-Za-z]+)*)|\S*)")
@@ -123,7 +123,8 @@ def answer(
     headers = [("Content-Type", "application/json"), ("x-amzn-ErrorType", refused.error)]
     for name, mapping in found.headers.items():
         value = _value(mapping, values, of_request)
-        if value is not None:
+        # A parameter of the query or the path may have been an encoded line break.
+        if value is not None and not set(value) & {"\r", "\n", "\0"}:
             headers = [(key, old) for key, old in headers if key.lower() != name.lower()]
             headers.append((name, value))
     if found.template is None:
