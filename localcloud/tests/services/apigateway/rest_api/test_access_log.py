@@ -77,7 +77,7 @@ def test_an_answered_request_has_no_error_and_its_integrations_latency() -> None
         ("$context.requestId $context.routeKey", ["$context.routeKey"]),
         ("$context.requestid", ["$context.requestid"]),
         ("$context", ["$context"]),
-        ("$context.authorizer.claims.sub $context.identity.sourceIp", []),
+        ("$context.authorizer.claims.sub $context.identity.sourceIp $context.requestOverride.path.x", []),
         ("$context.authorizer $context.requestId", ["$context.authorizer"]),
     ],
 )

@@ -28,14 +28,14 @@ _NAMES = (
     "identity.vpceId integration.error integration.integrationStatus integration.latency integration.requestId "
     "integration.responseTransferMode integration.status integration.timeToAllHeaders "
     "integration.timeToFirstContent integrationErrorMessage integrationLatency integrationStatus isCanaryRequest "
-    "path protocol requestId requestOverride.path requestTime requestTimeEpoch resourceId resourcePath "
+    "path protocol requestId requestTime requestTimeEpoch resourceId resourcePath "
     "responseLatency responseLength stage status tls.cipherSuite tls.version waf.error waf.latency waf.status "
     "waf.responseCode wafResponseCode webaclArn xrayTraceId"
 )
 KNOWN = frozenset(_NAMES.split())
 """The variables that AWS names, but for those with a free end (:data:`_FREE`)."""
 
-_FREE = ("authorizer.", "requestOverride.header.", "requestOverride.querystring.", "responseOverride.")
+_FREE = ("authorizer.", "requestOverride.", "responseOverride.")
 _ANY = re.compile(r"\$context(?:\.([A-Za-z0-9_]+(?:\.[A-Za-z0-9_-]+)*))?")
 _IDENTIFIED = re.compile(r"\$context\.(?:requestId|extendedRequestId)\b")
 
