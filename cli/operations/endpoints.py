@@ -11,8 +11,9 @@ from botocore.exceptions import ClientError
 from everloop.cli.account import Account
 from everloop.cli.exceptions import CommandError
 from everloop.names import ModelNames
+from everloop.rollout.container_place import is_model_of
 from everloop.rollout.endpoint_answers import UNDER_WAY, is_not_there
-from everloop.rollout.endpoint_place import configuration_number, is_model_of
+from everloop.rollout.endpoint_place import configuration_number
 
 _WAITS_SECONDS = 120.0
 _LOOK_AGAIN_SECONDS = 2.0

@@ -16,7 +16,7 @@ from everloop.cli.account import Account
 from everloop.cli.exceptions import CommandError
 from everloop.environment import joined
 from everloop.names import PREVIOUS_CHAMPION
-from everloop.rollout.endpoint_place import CALIBRATION_VARIABLE, DECLARED_VARIABLE
+from everloop.rollout.container_place import CALIBRATION_VARIABLE, DECLARED_VARIABLE
 from everloop.serving.standby import STANDBY_VARIABLE
 
 if TYPE_CHECKING:

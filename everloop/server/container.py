@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from everloop.rollout.endpoint_place import CALIBRATION_VARIABLE, DECLARED_VARIABLE
+from everloop.rollout.container_place import CALIBRATION_VARIABLE, DECLARED_VARIABLE
 from everloop.serving.standby import STANDBY_VARIABLE
 
 

@@ -27,6 +27,7 @@ from typing import Any, TypedDict
 
 from botocore.exceptions import ClientError
 
+from everloop.rollout.container_place import serves
 from everloop.rollout.endpoint_answers import UNDER_WAY, is_not_there
 from everloop.rollout.endpoint_place import (
     EndpointPlace,
@@ -176,7 +177,7 @@ class SageMakerEndpointTarget:
         """
         if not self.place.is_model(lambda_version):
             return self.door.holds(lambda_version, artifact)
-        if artifact is not None and not lambda_version.endswith(self.place.model_name(artifact).rsplit("-", 1)[1]):
+        if artifact is not None and not serves(lambda_version, artifact):
             return False
         return any(variant["VariantName"] == lambda_version for variant in self._variants())
 
