@@ -27,6 +27,8 @@ class Account:
     sagemaker_instances : int
         Instances of each type that the jobs of one kind have at once, that endpoints have, and that all endpoints have
         together; often 0 in a new account.
+    serverless_concurrency : int
+        Of all serverless endpoints together, each with what it may answer at once; 10 in many a new account.
     lake_formation : bool
         Whether Lake Formation governs new databases and tables, rather than IAM alone.
     managed_layers : bool
@@ -36,13 +38,14 @@ class Account:
     lambda_memory_mb: int = LARGEST_FUNCTION_MB
     lambda_concurrency: int = 1_000
     sagemaker_instances: int = 20
+    serverless_concurrency: int = 200
     lake_formation: bool = False
     managed_layers: bool = True
 
 
 KINDS = {
     "established": Account(),
-    "new": Account(lambda_memory_mb=3_008, lambda_concurrency=10, sagemaker_instances=0),
+    "new": Account(lambda_memory_mb=3_008, lambda_concurrency=10, sagemaker_instances=0, serverless_concurrency=10),
     "lake-formation": Account(lake_formation=True),
     "no-layers": Account(managed_layers=False),
 }
@@ -62,6 +65,9 @@ def endpoint_quota(instance_type: str) -> str:
 
 OF_ALL_ENDPOINTS = "Number of instances across active endpoints"
 """What Service Quotas calls SageMaker's instances of all types for endpoints."""
+
+OF_ALL_SERVERLESS = "Maximum total concurrency that can be allocated across all serverless endpoints"
+"""What Service Quotas calls the requests that all serverless endpoints together may answer at once."""
 
 GRANTED_AFTER = timedelta(days=1)
 """How long a request for more waits. On AWS it is minutes for some and days for others, and some are refused."""

@@ -203,6 +203,27 @@ class TestRefusals:
         assert said["Code"] == "ResourceLimitExceeded"
         assert "'ml.t2.medium for endpoint usage' is 0 Instances" in said["Message"]
 
+    def test_serverless_endpoints_share_a_concurrency(self, make_cloud: MakeCloud) -> None:
+        settings = Settings(Path("t"), {"sagemaker": {"images": [{"image": "*", "command": ["true"]}]}})
+        new = Endpoints(make_cloud(account="new", settings=settings))
+        new.model("one")
+        new.config("c", ("v", "one", 1), ServerlessConfig={**SERVERLESS, "MaxConcurrency": 11})
+        said = refused(new.client.create_endpoint, EndpointName="e", EndpointConfigName="c")
+        assert said["Code"] == "ResourceLimitExceeded"
+        assert "across all serverless endpoints' is 10 Requests" in said["Message"]
+        assert "a request delta of 11 Requests" in said["Message"]
+
+    def test_serverless_endpoints_take_no_files_as_they_are(self, endpoints: Endpoints) -> None:
+        source = {"S3DataSource": {"S3Uri": "s3://b/p/", "S3DataType": "S3Prefix", "CompressionType": "None"}}
+        endpoints.client.create_model(
+            ModelName="files",
+            ExecutionRoleArn=endpoints.role,
+            PrimaryContainer={"Image": IMAGE, "ModelDataSource": source},
+        )
+        variant = {"VariantName": "v", "ModelName": "files", "ServerlessConfig": SERVERLESS}
+        said = refused(endpoints.client.create_endpoint_config, EndpointConfigName="c", ProductionVariants=[variant])
+        assert "files has a ModelDataSource, which serverless endpoints do not take" in said["Message"]
+
     def test_an_image_that_can_be_run_is_in_the_registry(self, make_cloud: MakeCloud) -> None:
         settings = Settings(Path("t"), {"sagemaker": {"images": [{"image": "*/served@*", "command": ["true"]}]}})
         ecr = make_cloud(settings=settings).client("ecr")

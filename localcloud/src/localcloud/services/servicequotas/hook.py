@@ -22,7 +22,14 @@ from moto.core.responses import ActionResult
 from moto.core.utils import get_service_model
 from moto.servicequotas.responses import ServiceQuotasResponse
 
-from localcloud.core.account import OF_ALL_ENDPOINTS, Account, Increase, endpoint_quota, instances_quota
+from localcloud.core.account import (
+    OF_ALL_ENDPOINTS,
+    OF_ALL_SERVERLESS,
+    Account,
+    Increase,
+    endpoint_quota,
+    instances_quota,
+)
 from localcloud.core.context import CloudContext
 from localcloud.core.patching import add, replace
 
@@ -133,6 +140,7 @@ def _quotas(service: str, account: Account, context: CloudContext, *, raised: bo
         }
     elif service == "sagemaker":
         values = {name: (_code(name), float(account.sagemaker_instances)) for name in _instance_quotas()}
+        values[OF_ALL_SERVERLESS] = (_code(OF_ALL_SERVERLESS), float(account.serverless_concurrency))
     else:
         raise QuotasError("NoSuchResourceException", f"The local cloud enforces no quota of {service}.")
     where = f"arn:aws:servicequotas:{context.region}:{context.account_id}:{service}"

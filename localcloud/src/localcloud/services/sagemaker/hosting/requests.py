@@ -84,6 +84,22 @@ def check_configuration(request: Mapping[str, Any]) -> None:
     _raise_for(problems)
 
 
+def check_serverless(variant: Mapping[str, Any], model: Mapping[str, Any]) -> None:
+    """Check a variant without instances against its model
+    (https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ContainerDefinition.html, ModelDataSource).
+
+    Raises
+    ------
+    HostingRefusedError
+        For a model whose files SageMaker would fetch as they are.
+    """
+    if "ServerlessConfig" in variant and model["PrimaryContainer"].get("ModelDataSource"):
+        raise HostingRefusedError(
+            f"ProductionVariants: {variant['ModelName']} has a ModelDataSource, which serverless endpoints do not take;"
+            " give ModelDataUrl, or let the container fetch its files"
+        )
+
+
 def check_update(request: Mapping[str, Any]) -> None:
     """Check UpdateEndpoint's parameters.
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from localcloud.core.account import OF_ALL_ENDPOINTS, endpoint_quota
+from localcloud.core.account import OF_ALL_ENDPOINTS, OF_ALL_SERVERLESS, endpoint_quota
 from localcloud.core.context import CloudContext
 from localcloud.iam.identities import UnknownRoleError
 from localcloud.iam.roles import RoleNotAssumableError, check_trust, role_credentials
@@ -26,6 +26,7 @@ from localcloud.services.sagemaker.hosting.requests import (
     check_creation,
     check_model,
     check_scaled,
+    check_serverless,
     check_update,
     retained,
 )
@@ -39,7 +40,7 @@ SERVICE = "sagemaker.amazonaws.com"
 
 
 class BeyondQuotaError(RuntimeError):
-    """More instances than the account has."""
+    """More instances, or serverless concurrency, than the account has."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ class Hosting:
         """Keep a configuration whose models exist; its ARN."""
         check_configuration(request)
         for variant in request["ProductionVariants"]:
-            self.model(variant["ModelName"])
+            check_serverless(variant, self.model(variant["ModelName"]).request)
         name = str(request["EndpointConfigName"])
         return self._keep(self.configurations, "endpoint-config", "endpoint configuration", name, request)
 
@@ -249,6 +250,21 @@ class Hosting:
     def _check_quota(self, fleet: Fleet) -> None:
         """Refuse instances that the account has not; an endpoint that is updated has its old ones beside the new."""
         self._check_quota_of(_by_type(fleet.variants))
+        self._check_concurrency(fleet)
+
+    def _check_concurrency(self, fleet: Fleet) -> None:
+        """Refuse more than all serverless endpoints together may answer at once; a failed one counts for nothing."""
+        delta = sum(variant.most_at_once or 0 for variant in fleet.variants)
+        others = [endpoint.fleet.variants for endpoint in self.endpoints.values() if endpoint.status != "Failed"]
+        now = sum(variant.most_at_once or 0 for its in others for variant in its)
+        given, at = self._context.account.serverless_concurrency, self._context.clock.now()
+        quota = int(self._context.increases.value("sagemaker", OF_ALL_SERVERLESS, given, at))
+        if delta and now + delta > quota:
+            raise BeyondQuotaError(
+                f"The account-level service limit '{OF_ALL_SERVERLESS}' is {quota} Requests, with current utilization"
+                f" of {now} Requests and a request delta of {delta} Requests. Please use AWS Service Quotas to request"
+                " an increase for this quota."
+            )
 
     def _check_quota_of(self, wanted: Mapping[str, int]) -> None:
         running = [endpoint.fleet.variants for endpoint in self.endpoints.values() if endpoint.status != "Failed"]
