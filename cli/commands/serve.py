@@ -10,11 +10,12 @@ import click
 from everloop.cli.operations.serving import CONTAINER_FOLDER, Chosen, running, start
 from everloop.cli.options import json_option
 from everloop.cli.output import Output
+from everloop.rollout.container_place import ARTEFACT_VARIABLE
 from everloop.server.container import container_variables
 
 
 @click.command()
-@click.argument("artefact", default=CONTAINER_FOLDER)
+@click.argument("artefact", default=CONTAINER_FOLDER, envvar=ARTEFACT_VARIABLE)
 @click.option("--version", type=int, help="The version of the model, where ARTEFACT is a model. [the champion]")
 @click.option(
     "--manifest-sha256",
@@ -68,9 +69,9 @@ def serve(
     """Serve a version on this machine until it is stopped, by all protocols.
 
     ARTEFACT is a deployed model (its champion, or --version), a folder with a version's files, their S3 address, or a
-    file with a serving manifest (`everloop manifest`). By default it is /opt/ml/model, where SageMaker puts a
-    container's model. Each file is held against its hash before it is served. /metrics has what Prometheus reads.
-    `everloop docs serve` says more.
+    file with a serving manifest (`everloop manifest`). By default it is $EVERLOOP_ARTEFACT, or /opt/ml/model, where
+    SageMaker puts a container's model. Each file is held against its hash before it is served. /metrics has what
+    Prometheus reads. `everloop docs serve` says more.
     """
     output = Output(as_json)
     if capture is not None and stream:
