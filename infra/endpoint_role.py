@@ -39,8 +39,8 @@ class EndpointRole(Construct):
             permissions.put_records("predictions"),
             Grant(
                 LOG,
-                (permissions.arn("logs", f"log-group:{group}/{names.endpoint}:*"),),
-                "SageMaker logs to a stream for each instance in the endpoint's one group, which it creates.",
+                tuple(permissions.arn("logs", f"log-group:{group}/{name}:*") for name in permissions.endpoint_names),
+                "SageMaker logs to a stream for each container in an endpoint's one group, which it creates.",
             ),
             *run_image(_repository(image, Stack.of(self)), group),
         ]

@@ -67,6 +67,7 @@ class ModelFunctions(Construct):
             compares=model.declaration.rollout.reads_the_lake,
             endpoint_role_arn=endpoint_role_arn,
             autoscaling=endpoint is not None and endpoint.autoscaling is not None,
+            serverless=endpoint is not None and endpoint.serverless is not None,
         )
         self._dead_letters = dead_letters
         self._layers: dict[str, lambda_.ILayerVersion] = {}

@@ -29,6 +29,8 @@ ALARMS = ("cloudwatch:DescribeAlarms", "cloudwatch:PutMetricAlarm")
 """What Application Auto Scaling asks of who gives it a policy, on the policy's alarms
 (https://docs.aws.amazon.com/autoscaling/application/userguide/security_iam_id-based-policy-examples.html)."""
 
+OF_VERSIONS = "Serverless endpoints of the model's versions are named after the model, and each has a name of its own."
+
 OBJECTS = "The objects below the model's own prefix; their names follow from runs, versions and days."
 
 
@@ -45,6 +47,8 @@ class ModelPermissions:
         What its endpoint runs as; empty where it has none.
     autoscaling : bool
         Whether instances of the endpoint follow requests.
+    serverless : bool
+        Whether each version has an endpoint of its own, without instances.
     """
 
     stack: Stack
@@ -55,6 +59,7 @@ class ModelPermissions:
     compares: bool = False
     endpoint_role_arn: str = ""
     autoscaling: bool = False
+    serverless: bool = False
 
     def of(self, function: str) -> list[Grant]:
         """The grants of ``everloop-<m>-<function>`` beyond its logs and traces."""
@@ -79,9 +84,14 @@ class ModelPermissions:
         return self.arn("lambda", f"function:{self.names.function('predict')}")
 
     @property
-    def endpoint_arn(self) -> str:
-        """The model's SageMaker endpoint."""
-        return self.arn("sagemaker", f"endpoint/{self.names.endpoint}")
+    def endpoint_names(self) -> tuple[str, str]:
+        """The model's SageMaker endpoint, and those of single versions: a model may move from the one to the others."""
+        return self.names.endpoint, f"{self.names.endpoint}-v*"
+
+    @property
+    def endpoint_arns(self) -> tuple[str, ...]:
+        """The same, as ARNs."""
+        return tuple(self.arn("sagemaker", f"endpoint/{name}") for name in self.endpoint_names)
 
     @property
     def state_machine_arn(self) -> str:
@@ -122,7 +132,7 @@ class ModelPermissions:
         return [self._table("dynamodb:Query", partition=keys.probes_partition(self.names.model))] if self.probes else []
 
     def _predict(self) -> list[Grant]:
-        invoke = Grant(("sagemaker:InvokeEndpoint",), (self.endpoint_arn,))
+        invoke = Grant(("sagemaker:InvokeEndpoint",), self.endpoint_arns, OF_VERSIONS)
         return [
             self.artifact_objects(("s3:GetObject",)),
             self.put_records("predictions"),
@@ -222,7 +232,7 @@ class ModelPermissions:
         return [
             *self._lake_queries(),
             Grant(("lambda:InvokeFunction",), (f"{self.predict_arn}:*",), versions),
-            *([Grant(("sagemaker:InvokeEndpoint",), (self.endpoint_arn,))] if self.endpoint_role_arn else []),
+            *([Grant(("sagemaker:InvokeEndpoint",), (self.endpoint_arns[0],))] if self._has_instances else []),
         ]
 
     def _look_at_deployed(self) -> list[Grant]:
@@ -256,8 +266,10 @@ class ModelPermissions:
         ]
 
     def _endpoint(self) -> list[Grant]:
-        """Make, change and delete the model's endpoint, with the configurations and models that begin with its name."""
+        """Make, change and delete what serves, with the configurations and models that begin with its name."""
         name = self.names.endpoint
+        if self.serverless:
+            return self._endpoints_of_versions()
         parts = "Models and configurations of the model's endpoint are named after it, and each has a name of its own."
         models, configurations = self.arn("sagemaker", f"model/{name}-*"), f"endpoint-config/{name}-*"
         return [
@@ -269,7 +281,7 @@ class ModelPermissions:
                     "sagemaker:UpdateEndpoint",
                     "sagemaker:UpdateEndpointWeightsAndCapacities",
                 ),
-                (self.endpoint_arn,),
+                (self.endpoint_arns[0],),
             ),
             # Creating and updating an endpoint is decided by its configuration as well.
             Grant(
@@ -284,6 +296,35 @@ class ModelPermissions:
                 parts,
             ),
             Grant(("sagemaker:CreateModel", "sagemaker:DeleteModel"), (models,), parts),
+            *self._pass_to_endpoint(),
+            *self._scale_instances(),
+        ]
+
+    def _endpoints_of_versions(self) -> list[Grant]:
+        """Make and delete the endpoints of versions: each has a model, a configuration and an endpoint of one name.
+
+        To send requests from one to the other takes no permission of SageMaker's: the alias does.
+        """
+        made, kinds = self.endpoint_names[1], ("endpoint", "endpoint-config", "model")
+        endpoint, configuration, model = (self.arn("sagemaker", f"{kind}/{made}") for kind in kinds)
+        return [
+            Grant(
+                ("sagemaker:CreateEndpoint", "sagemaker:DeleteEndpoint", "sagemaker:DescribeEndpoint"),
+                (endpoint,),
+                OF_VERSIONS,
+            ),
+            # Creating an endpoint is decided by its configuration as well.
+            Grant(
+                ("sagemaker:CreateEndpoint", "sagemaker:CreateEndpointConfig", "sagemaker:DeleteEndpointConfig"),
+                (configuration,),
+                OF_VERSIONS,
+            ),
+            Grant(("sagemaker:CreateModel", "sagemaker:DeleteModel"), (model,), OF_VERSIONS),
+            *self._pass_to_endpoint(),
+        ]
+
+    def _pass_to_endpoint(self) -> list[Grant]:
+        return [
             Grant(
                 ("sagemaker:ListEndpointConfigs", "sagemaker:ListModels"),
                 ("*",),
@@ -294,8 +335,11 @@ class ModelPermissions:
                 (self.endpoint_role_arn,),
                 conditions={"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}},
             ),
-            *self._scale_instances(),
         ]
+
+    @property
+    def _has_instances(self) -> bool:
+        return bool(self.endpoint_role_arn) and not self.serverless
 
     def _scale_instances(self) -> list[Grant]:
         """Let instances follow requests where that is declared, and where it is no longer let them follow nothing."""
@@ -342,9 +386,10 @@ class ModelPermissions:
         """Compare what an endpoint runs, and the function before it, with what is declared."""
         if not self.endpoint_role_arn:
             return []
-        predict = self.predict_arn
+        predict, of_versions = self.predict_arn, (self.endpoint_arns[1],)
+        look = ("sagemaker:DescribeEndpoint",)
         return [
-            Grant(("sagemaker:DescribeEndpoint",), (self.endpoint_arn,)),
+            Grant(look, of_versions, OF_VERSIONS) if self.serverless else Grant(look, (self.endpoint_arns[0],)),
             Grant(("lambda:GetAlias",), (predict, f"{predict}:*"), "The alias of the model's one prediction function."),
         ]
 

@@ -308,13 +308,24 @@ def _room_for_autoscaling(declaration: AllSections) -> Iterator[Misfit]:
         yield Misfit(at, most, f"more than serving.endpoint.instances, the fewest, which is {least}")
 
 
+_ENDPOINTS = {
+    "sagemaker_endpoint": "instance_type and usd_per_hour",
+    "sagemaker_serverless": "serverless: {memory_mb: …, max_concurrency: …, usd_per_gb_second: …}",
+}
+"""What each target needs in ``serving.endpoint`` besides the image."""
+
+
 def _endpoint_of_the_target(declaration: AllSections) -> Iterator[Misfit]:
     """Whether a target that needs an endpoint has one. Beside another target it stays until a rollout has left it."""
     target, endpoint = declaration.rollout.target, declaration.serving.endpoint
-    if target == "sagemaker_endpoint" and endpoint is None:
-        yield Misfit(
-            ("rollout", "target"), target, "a serving.endpoint beside it, with image, instance_type and usd_per_hour"
-        )
+    needed = _ENDPOINTS.get(target)
+    if needed is None:
+        return
+    if endpoint is None:
+        yield Misfit(("rollout", "target"), target, f"a serving.endpoint beside it, with image, {needed}")
+    elif (value_of(endpoint, "serverless") is not None) != (target == "sagemaker_serverless"):
+        other = next(name for name in _ENDPOINTS if name != target)
+        yield Misfit(("rollout", "target"), target, f"{other!r}, or a serving.endpoint with {needed}")
 
 
 def _days_to_tune_on(declaration: AllSections) -> Iterator[Misfit]:

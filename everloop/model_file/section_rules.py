@@ -300,6 +300,24 @@ def _tokens_where_asked_for(serving: Any) -> Iterator[Misfit]:
             seen.add(word)
 
 
+def _one_way_to_run(endpoint: Any) -> Iterator[Misfit]:
+    """Whether it says how the image runs, on instances or without any, and nothing of the other way."""
+    serverless = value_of(endpoint, "serverless", "unknown")
+    if serverless is None:
+        needed = {"instance_type": "e.g. ml.m5.large", "usd_per_hour": "what one of the instances costs in your region"}
+        for key, what in needed.items():
+            if value_of(endpoint, key, "unknown") is None:
+                yield Misfit((key,), None, f"{what}; or `serverless`, which runs no instances")
+        return
+    for key in ("instance_type", "usd_per_hour", "autoscaling"):
+        found = value_of(endpoint, key)
+        if found is not None:
+            found = found if isinstance(found, (str, float, int)) else {}
+            yield Misfit((key,), found, f"no {key!r} beside 'serverless', which runs no instances")
+    if value_of(endpoint, "instances", 1) != 1:
+        yield Misfit(("instances",), endpoint.instances, "no 'instances' beside 'serverless', which runs none")
+
+
 def _steps_rise(rollout: Any) -> Iterator[Misfit]:
     before = None
     for index, step in known(rollout.steps):
@@ -493,6 +511,7 @@ SECTION_RULES: dict[str, tuple[Rule, ...]] = {
     ),
     "AbsoluteThreshold": (_bounds_something, _bounds_rise, _least_is_reached, _most_is_reached),
     "Rollout": (_steps_rise,),
+    "Endpoint": (_one_way_to_run,),
     "Serving": (
         _peak_fits,
         _rate_above_the_load,

@@ -149,13 +149,13 @@ changes the list twice, and the old list, of one version and of two in turn, run
 
 
 def endpoint_usd(declaration: AllSections) -> float:
-    """What the endpoint's instances can cost in one month; 0 where there is none.
+    """What the endpoint's instances can cost in one month; 0 where there are none, or it is serverless.
 
     Those of the champion run all the time, as many as autoscaling may add, and those of a candidate through its steps
     and its bake: the old champion is kept warm as long. While the list of variants changes both lists run.
     """
     endpoint, rollout = declaration.serving.endpoint, declaration.rollout
-    if endpoint is None:
+    if endpoint is None or endpoint.usd_per_hour is None:
         return 0.0
     month = LONGEST_MONTH_DAYS * 24
     minutes = sum(step_minutes(rollout)) + rollout.bake_minutes

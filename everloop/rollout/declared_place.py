@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from everloop.names import ALIAS, ModelNames
 from everloop.rollout.endpoint_place import EndpointPlace
+from everloop.rollout.serverless_place import ServerlessPlace
 from everloop.rollout.targets import TargetPlace
 from everloop.rollout.variant_scaling import Scaling
 
@@ -32,22 +33,39 @@ def declared_place(declaration: ModelDeclaration, *, role_arn: str, artifact_buc
     function = names.function("predict")
     if endpoint is None:
         return TargetPlace(function, ALIAS)
-    return TargetPlace(
-        function,
-        ALIAS,
-        EndpointPlace(
-            name=names.endpoint,
-            model=names.model,
-            image=endpoint.image,
-            role_arn=role_arn,
-            instance_type=endpoint.instance_type,
-            instances=endpoint.instances,
-            artifact_bucket=artifact_bucket,
-            stream=names.stream("predictions"),
-            declared=_features(declaration),
-            scaling=_scaling(endpoint.autoscaling),
-        ),
+    container: _Container = {
+        "name": names.endpoint,
+        "model": names.model,
+        "image": endpoint.image,
+        "role_arn": role_arn,
+        "artifact_bucket": artifact_bucket,
+        "stream": names.stream("predictions"),
+        "declared": _features(declaration),
+    }
+    if endpoint.serverless is not None:
+        memory_mb, most = endpoint.serverless.memory_mb, endpoint.serverless.max_concurrency
+        serverless = ServerlessPlace(**container, memory_mb=memory_mb, max_concurrency=most)
+        return TargetPlace(function, ALIAS, serverless=serverless)
+    assert endpoint.instance_type is not None, "what is not serverless has instances"
+    on_instances = EndpointPlace(
+        **container,
+        instance_type=endpoint.instance_type,
+        instances=endpoint.instances,
+        scaling=_scaling(endpoint.autoscaling),
     )
+    return TargetPlace(function, ALIAS, on_instances)
+
+
+class _Container(TypedDict):
+    """What both kinds of endpoints are made of."""
+
+    name: str
+    model: str
+    image: str
+    role_arn: str
+    artifact_bucket: str
+    stream: str
+    declared: str
 
 
 def _scaling(declared: Autoscaling | None) -> Scaling | None:

@@ -43,17 +43,23 @@ class Endpoint(Protocol):
 
 
 class PassingOn:
-    """Answers by passing each request on to an endpoint: in place of a :class:`PredictionService`."""
+    """Answers by passing each request on to an endpoint: in place of a :class:`PredictionService`.
 
-    def __init__(self, endpoint: Endpoint) -> None:
+    Where versions are variants of one endpoint, ``by_variant``, the answer is that of a variant. An endpoint of one
+    version is asked by one function version, which is what counts then.
+    """
+
+    def __init__(self, endpoint: Endpoint, *, by_variant: bool = True) -> None:
         self._asked = endpoint
+        self._by_variant = by_variant
 
     def answer(self, path: str, request: HttpRequest, *, request_id: str, at: datetime, unseen: bool = False) -> Answer:
         """The container's answer; where there is none, one that says so in the protocol's form."""
         passed = PassedRequest(path, request, request_id, at, unseen)
         invoked = self._asked.invoke(encode_request(passed), PASSED_ON)
+        variant = invoked.variant if self._by_variant else None
         if invoked.status == 200:
-            return decode_answer(invoked.body, invoked.variant)
+            return decode_answer(invoked.body, variant)
         code, message = _failure(invoked)
         protocol = PROTOCOLS.load(protocol_at(path)[0])
         refusal = protocol.refusal(code, message)
@@ -63,7 +69,7 @@ class PassingOn:
             STATUS_OF_CODE[code],
             refusal,
             cause="overloaded" if code == "overloaded" else None,
-            variant=invoked.variant,
+            variant=variant,
             failed="" if code == "overloaded" else invoked.body[:1000].decode("utf-8", "replace"),
         )
 

@@ -382,7 +382,8 @@ def _made() -> Predictor:
         from everloop.serving.passed_on import PassingOn
 
         runtime = Service(SIGNED_AS, region, address(region, variables), credentials, seconds=lambda: 25.0)
-        passing_on = PassingOn(SageMakerEndpoint(runtime, environment.endpoint))
+        shared = environment.endpoint == ModelNames(environment.model).endpoint
+        passing_on = PassingOn(SageMakerEndpoint(runtime, environment.endpoint), by_variant=shared)
     return Predictor(
         environment,
         s3_client=s3_client,

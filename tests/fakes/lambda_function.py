@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from io import BytesIO
 from typing import Any
 
@@ -19,11 +19,19 @@ def refusal(code: str, message: str, operation: str) -> ClientError:
 class FakeLambda:
     """The part of the Lambda API that rollouts use, for one function.
 
+    ``passed_on`` answers for an endpoint what a version passes on to it.
     Numbers of deleted versions are not used again. Publishing what was published last answers that version.
     """
 
-    def __init__(self, function: str = "predict", alias: str = "live") -> None:
+    def __init__(
+        self,
+        function: str = "predict",
+        alias: str = "live",
+        *,
+        passed_on: Callable[[str, dict[str, Any]], dict[str, Any]] | None = None,
+    ) -> None:
         self.function = function
+        self.passed_on = passed_on
         self.versions: dict[str, dict[str, Any]] = {}
         self.crash_before: list[str] = []
         self.calls: list[str] = []
@@ -123,7 +131,11 @@ class FakeLambda:
         """What the version says it serves, and what it was asked; version 500 crashes, others are ``unable``."""
         self._enter("invoke")
         event = json.loads(Payload)
-        number = int(self._configuration(Qualifier, "Invoke")["Environment"]["Variables"]["EVERLOOP_VERSION"])
+        variables = self._configuration(Qualifier, "Invoke")["Environment"]["Variables"]
+        if self.passed_on is not None and not variables["EVERLOOP_VERSION"]:
+            passed = self.passed_on(variables["EVERLOOP_ENDPOINT"], event)
+            return {"Payload": BytesIO(json.dumps({**passed, "isBase64Encoded": False}).encode())}
+        number = int(variables["EVERLOOP_VERSION"])
         if number == 500:
             return {"FunctionError": "Unhandled", "Payload": BytesIO(b"{}")}
         if number in self.unable or event["body"] == '{"instances": []}':

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
@@ -34,8 +35,8 @@ class FakeSageMaker:
         self.crash_before: list[str] = []
         self.scaled: Mapping[str, object] = {}
         self._now = datetime(2026, 1, 1, tzinfo=UTC)
-        self._next: dict[str, Any] = {}
-        self._left = 0
+        self._next: dict[str, dict[str, Any]] = {}
+        self._left: dict[str, int] = {}
 
     def weights(self, endpoint: str) -> dict[str, float]:
         """Share of the requests by variant."""
@@ -51,7 +52,8 @@ class FakeSageMaker:
         self._enter("create_endpoint_config")
         for variant in request["ProductionVariants"]:
             self._find(self.models, "model", variant["ModelName"])
-        assert sum(variant["InitialVariantWeight"] for variant in request["ProductionVariants"]) > 0
+            self._check_serverless(variant, len(request["ProductionVariants"]))
+        assert sum(variant.get("InitialVariantWeight", 1) for variant in request["ProductionVariants"]) > 0
         kept = self._keep(self.configurations, "endpoint configuration", request["EndpointConfigName"], request)
         return {"EndpointConfigArn": kept}
 
@@ -106,9 +108,9 @@ class FakeSageMaker:
     def describe_endpoint(self, *, EndpointName: str) -> dict[str, Any]:
         self._enter("describe_endpoint")
         found = self._find(self.endpoints, "endpoint", EndpointName)
-        if self._left:
-            self._left -= 1
-        elif self._next:
+        if self._left.get(EndpointName):
+            self._left[EndpointName] -= 1
+        elif EndpointName in self._next:
             self._finish(EndpointName)
             found = self._find(self.endpoints, "endpoint", EndpointName)
         return copy.deepcopy(found)
@@ -119,6 +121,9 @@ class FakeSageMaker:
 
     def list_endpoint_configs(self, *, NameContains: str, MaxResults: int, NextToken: str = "0") -> dict[str, Any]:
         return self._page(self.configurations, "EndpointConfig", NameContains, NextToken)
+
+    def list_endpoints(self, *, NameContains: str, MaxResults: int, NextToken: str = "0") -> dict[str, Any]:
+        return self._page(self.endpoints, "Endpoint", NameContains, NextToken)
 
     def list_models(self, *, NameContains: str, MaxResults: int, NextToken: str = "0") -> dict[str, Any]:
         return self._page(self.models, "Model", NameContains, NextToken)
@@ -133,7 +138,8 @@ class FakeSageMaker:
         self._find(self.configurations, "endpoint configuration", EndpointConfigName)
         used = [e for e in self.endpoints.values() if e["EndpointConfigName"] == EndpointConfigName]
         assert not used, "a configuration that an endpoint has must stay"
-        assert self._next.get("configuration") != EndpointConfigName, "an update to it is under way"
+        coming = {then.get("configuration") for then in self._next.values()}
+        assert EndpointConfigName not in coming, "an update to it is under way"
         del self.configurations[EndpointConfigName]
 
     def delete_endpoint(self, *, EndpointName: str) -> None:
@@ -141,16 +147,32 @@ class FakeSageMaker:
         self._check_free(EndpointName, "DeleteEndpoint", also=("Failed",))
         self._begin(EndpointName, "Deleting", {"deleted": True})
 
+    def asked(self, endpoint: str, event: Mapping[str, Any]) -> dict[str, Any]:
+        """What a function version answers that passes ``event`` on to an endpoint of one variant."""
+        found = self._find(self.endpoints, "endpoint", endpoint)
+        assert found["EndpointStatus"] == "InService", "SageMaker does not find an endpoint that is not in service"
+        model = self.configurations[found["EndpointConfigName"]]["ProductionVariants"][0]["ModelName"]
+        number = int(self.models[model]["PrimaryContainer"]["Environment"]["EVERLOOP_VERSION"])
+        if number == 500:
+            return {"statusCode": 500, "body": "{}"}
+        document = {"version": number, "unseen": event["unseen"], "asked": event["body"]}
+        return {"statusCode": 200, "body": json.dumps(document)}
+
+    def _check_serverless(self, variant: Mapping[str, Any], variants: int) -> None:
+        if "ServerlessConfig" in variant:
+            container = self.models[variant["ModelName"]]["PrimaryContainer"]
+            assert variants == 1, "a serverless endpoint has one variant"
+            assert "ModelDataSource" not in container, "serverless endpoints take none"
+
     def _begin(self, name: str, status: str, then: dict[str, Any]) -> None:
         endpoint = self.endpoints[name]
         endpoint["EndpointStatus"] = status
         endpoint.pop("FailureReason", None)
         self._touch(endpoint)
-        self._next, self._left = then, self.looks
+        self._next[name], self._left[name] = then, self.looks
 
     def _finish(self, name: str) -> None:
-        endpoint, then = self.endpoints[name], self._next
-        self._next = {}
+        endpoint, then = self.endpoints[name], self._next.pop(name)
         self._touch(endpoint)
         if then.get("deleted"):
             del self.endpoints[name]
@@ -169,16 +191,7 @@ class FakeSageMaker:
                 return
             if not unhealthy:
                 endpoint["EndpointConfigName"] = configuration
-                endpoint["ProductionVariants"] = [
-                    {
-                        "VariantName": variant["VariantName"],
-                        "CurrentWeight": variant["InitialVariantWeight"],
-                        "DesiredWeight": variant["InitialVariantWeight"],
-                        "CurrentInstanceCount": variant["InitialInstanceCount"],
-                        "DesiredInstanceCount": variant["InitialInstanceCount"],
-                    }
-                    for variant in variants
-                ]
+                endpoint["ProductionVariants"] = [_running(variant) for variant in variants]
         endpoint["EndpointStatus"] = "InService"
 
     def _check_free(self, name: str, operation: str, also: tuple[str, ...] = ()) -> None:
@@ -216,3 +229,17 @@ class FakeSageMaker:
         if self.crash_before and self.crash_before[0] == call:
             self.crash_before.pop(0)
             raise ConnectionError(f"crashed before {call}")
+
+
+def _running(variant: Mapping[str, Any]) -> dict[str, Any]:
+    """A configured variant as a described endpoint has it."""
+    if "ServerlessConfig" in variant:
+        serverless = variant["ServerlessConfig"]
+        return {"VariantName": variant["VariantName"], "CurrentServerlessConfig": dict(serverless)}
+    return {
+        "VariantName": variant["VariantName"],
+        "CurrentWeight": variant["InitialVariantWeight"],
+        "DesiredWeight": variant["InitialVariantWeight"],
+        "CurrentInstanceCount": variant["InitialInstanceCount"],
+        "DesiredInstanceCount": variant["InitialInstanceCount"],
+    }

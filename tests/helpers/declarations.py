@@ -118,6 +118,19 @@ ENDPOINT: dict[str, Any] = {
 }
 
 
+SERVERLESS: dict[str, Any] = {"memory_mb": 2048, "max_concurrency": 20, "usd_per_gb_second": 0.00002}
+
+
+def serverless(document: dict[str, Any]) -> dict[str, Any]:
+    """The same model, each of whose versions is served by a serverless endpoint of its own."""
+    endpoint = {"image": ENDPOINT["image"], "serverless": dict(SERVERLESS)}
+    return {
+        **document,
+        "serving": {**document.get("serving", {}), "endpoint": endpoint},
+        "rollout": {**document["rollout"], "target": "sagemaker_serverless"},
+    }
+
+
 def with_endpoint(document: dict[str, Any]) -> dict[str, Any]:
     """The same model, served by a SageMaker endpoint, with a budget for it."""
     return {

@@ -36,19 +36,36 @@ class Autoscaling(Section):
     scale_in_seconds: int = Field(default=300, ge=0, le=3600)
 
 
+class Serverless(Section):
+    """An endpoint without instances for each version: it costs while it answers, and nothing while nobody asks.
+
+    A container has ``memory_mb``, and processor in proportion to it. One version answers ``max_concurrency`` requests
+    at once, each in a container that answers one at a time; more are refused. ``usd_per_gb_second`` is what a gigabyte
+    of memory costs in your region for each second of answering.
+
+    Source: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ProductionVariantServerlessConfig.html
+    """
+
+    memory_mb: Literal[1024, 2048, 3072, 4096, 5120, 6144]
+    max_concurrency: int = Field(ge=1, le=200)
+    usd_per_gb_second: float = Field(gt=0)
+
+
 class Endpoint(Section):
-    """The SageMaker endpoint that serves versions where ``rollout.target`` is ``sagemaker_endpoint``.
+    """What of SageMaker's serves versions where ``rollout.target`` is ``sagemaker_endpoint`` or ``…_serverless``.
 
     ``image`` is a container image that runs ``everloop serve``, named by its digest: a tag may come to mean another
-    image, and a version would not be what was tested. ``usd_per_hour`` is what one instance costs in your region:
-    instances run, and cost, whether anybody asks or not. A rollout runs the candidate on as many of its own.
+    image, and a version would not be what was tested. It runs on ``instances`` of an ``instance_type``, or
+    ``serverless``. ``usd_per_hour`` is what one instance costs in your region: instances run, and cost, whether anybody
+    asks or not. A rollout runs the candidate on as many of its own.
     """
 
     image: str = Field(pattern=IMAGE)
-    instance_type: str = Field(pattern=r"^ml\.[a-z0-9-]+\.[a-z0-9]+$")
+    instance_type: str | None = Field(default=None, pattern=r"^ml\.[a-z0-9-]+\.[a-z0-9]+$")
     instances: int = Field(default=1, ge=1, le=20)
-    usd_per_hour: float = Field(gt=0)
+    usd_per_hour: float | None = Field(default=None, gt=0)
     autoscaling: Autoscaling | None = None
+    serverless: Serverless | None = None
 
     @property
     def most_instances(self) -> int:

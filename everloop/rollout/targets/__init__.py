@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from everloop.rollout.endpoint_place import EndpointPlace
 from everloop.rollout.served_artifact import ServedArtifact as ServedArtifact
+from everloop.rollout.serverless_place import ServerlessPlace
 from everloop.seams import Seam
 
 
@@ -132,11 +133,15 @@ class RolloutTarget(Protocol):
 
 @dataclass(frozen=True)
 class TargetPlace:
-    """Where a deployed model is asked: its prediction function, by an alias; and, where one serves it, its endpoint."""
+    """Where a deployed model is asked: its prediction function, by an alias; and, where one serves it, its endpoint.
+
+    ``serverless`` instead of ``endpoint`` is what makes an endpoint for each version.
+    """
 
     function: str
     alias: str
     endpoint: EndpointPlace | None = None
+    serverless: ServerlessPlace | None = None
 
 
 class TargetKind(Protocol):
@@ -153,4 +158,6 @@ class TargetKind(Protocol):
         ...
 
 
-TARGETS: Seam[TargetKind] = Seam(__name__, "rollout target", "TARGET", "lambda_alias", "sagemaker_endpoint")
+TARGETS: Seam[TargetKind] = Seam(
+    __name__, "rollout target", "TARGET", "lambda_alias", "sagemaker_endpoint", "sagemaker_serverless"
+)

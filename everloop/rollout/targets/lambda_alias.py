@@ -16,6 +16,7 @@ from botocore.exceptions import ClientError
 
 from everloop.instants import to_epoch_ms
 from everloop.names import UNSEEN, ModelNames
+from everloop.rollout.container_place import serves
 from everloop.rollout.exceptions import AliasContendedError, AliasNotPinnedError, FunctionNotReadyError
 from everloop.rollout.targets import (
     AskedAnswer,
@@ -128,16 +129,23 @@ class LambdaAliasTarget:
         FunctionNotReadyError
             When the function does not become ready.
         """
+        return self.publish_passing_on(endpoint).lambda_version
+
+    def publish_passing_on(self, endpoint: str) -> Published:
+        """As :meth:`passing_on`, with the function version's code and layers."""
         where = f"{MARK}for endpoint {endpoint}" if endpoint else f"{MARK}without a champion"
         latest = self._ready(LATEST)
         named = {**NO_ARTIFACT, **_left(latest), ENDPOINT_VARIABLE: endpoint}
-        return self._publish(named, where, latest).lambda_version
+        return self._publish(named, where, latest)
 
     def passes_on_to(self, lambda_version: str) -> str:
         """The endpoint that a published version passes requests on to; empty for none."""
         found = self._find(lambda_version)
-        own = _variables(found) if found else {}
-        return "" if own.get(VERSION_VARIABLE) else own.get(ENDPOINT_VARIABLE, "")
+        return _passed_on_to(found) if found else ""
+
+    def endpoints_passed_on_to(self) -> set[str]:
+        """The endpoints that any published version passes requests on to."""
+        return {endpoint for found in self._published() if (endpoint := _passed_on_to(found))}
 
     def publish(self, artifact: ServedArtifact) -> Published:
         """Publish a function version that serves ``artifact`` with the code and layers of ``$LATEST``.
@@ -170,11 +178,16 @@ class LambdaAliasTarget:
         self._point(primary, {candidate: percent / 100})
 
     def holds(self, lambda_version: str, artifact: ServedArtifact | None = None) -> bool:
-        """Whether there is that published version, and whether it serves ``artifact`` where one is named."""
+        """Whether there is that published version, and whether it serves ``artifact`` where one is named.
+
+        One that passes requests on to an endpoint of one version serves what that does: the endpoint's name says it.
+        """
         found = self._find(lambda_version)
         if found is None:
             return False
-        own = (found.get("Environment") or {}).get("Variables", {})
+        own = _variables(found)
+        if artifact is not None and (endpoint := _passed_on_to(found)):
+            return serves(endpoint, artifact)
         # A function version of before there were calibrations has no variable for one.
         return artifact is None or all(own.get(name, "") == value for name, value in variables(artifact).items())
 
@@ -187,8 +200,15 @@ class LambdaAliasTarget:
         return self._point(lambda_version, {}, only_if)
 
     def unchanged_since(self, lambda_version: str) -> bool:
-        """Whether ``$LATEST`` has the code, layers and settings of that version, but for the artefact."""
+        """Whether ``$LATEST`` has the code, layers and settings of that version, but for the artefact.
+
+        One that passes requests on to an endpoint is another: only a rollout moves a model.
+        """
         return self._like(lambda_version) is not None
+
+    def code_unchanged_since(self, lambda_version: str) -> bool:
+        """Whether ``$LATEST`` has the code, layers and settings of that version, whatever it serves or passes on to."""
+        return self._like(lambda_version, passing_on=True) is not None
 
     def delete(self, lambda_version: str) -> bool:
         """Delete a published version; return whether there was one."""
@@ -248,10 +268,10 @@ class LambdaAliasTarget:
             "code_sha256": published.code_sha256,
         }
 
-    def _like(self, lambda_version: str) -> _Configuration | None:
+    def _like(self, lambda_version: str, *, passing_on: bool = False) -> _Configuration | None:
         """``$LATEST``, if it differs from that version in nothing but the artefact."""
         published = self._find(lambda_version)
-        if published is None:
+        if published is None or (_passed_on_to(published) and not passing_on):
             return None
         latest = self._ready(LATEST)
         alike = _identity(latest, _beside_artifact(latest)) == _identity(published, _beside_artifact(published))
@@ -387,6 +407,11 @@ class _Configuration(TypedDict, total=False):
 def _variables(configuration: _Configuration) -> dict[str, str]:
     environment = configuration.get("Environment")
     return environment.get("Variables", {}) if environment else {}
+
+
+def _passed_on_to(configuration: _Configuration) -> str:
+    own = _variables(configuration)
+    return "" if own.get(VERSION_VARIABLE) else own.get(ENDPOINT_VARIABLE, "")
 
 
 def _identity(configuration: _Configuration, environment: dict[str, str] | None = None) -> JsonObject:

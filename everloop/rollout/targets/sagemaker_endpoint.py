@@ -168,7 +168,7 @@ class SageMakerEndpointTarget:
         """Whether that variant, and the function before it, are made of what is declared now, but for the artefact."""
         if not self.place.is_current(lambda_version) or not self.holds(lambda_version):
             return False
-        return self.door.unchanged_since(self.door.current().primary)
+        return self.door.code_unchanged_since(self.door.current().primary)
 
     def holds(self, lambda_version: str, artifact: ServedArtifact | None = None) -> bool:
         """Whether a variant of that name runs, and whether it serves ``artifact`` where one is named.

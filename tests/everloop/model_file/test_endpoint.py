@@ -12,7 +12,7 @@ from everloop.model_file import worst_case
 from everloop.rollout.declared_place import declared_place
 from everloop.rollout.variant_scaling import Scaling
 from everloop.serving.declared import declared_features
-from tests.helpers.declarations import ENDPOINT, binary_document, declare, with_endpoint
+from tests.helpers.declarations import ENDPOINT, SERVERLESS, binary_document, declare, serverless, with_endpoint
 
 
 def refusal(document: dict[str, Any]) -> str:
@@ -42,6 +42,8 @@ def test_its_target_needs_it_and_another_may_be_left_for() -> None:
         {"instances": 0},
         {"usd_per_hour": 0},
         {"usd_per_hour": float("nan")},
+        {"instance_type": None},
+        {"usd_per_hour": None},
         {"serverless": {"memory_mb": 2048}},
         {"autoscaling": {"max_instances": 3}},
         {"autoscaling": {"max_instances": 1, "invocations_per_instance": 600}},
@@ -54,6 +56,68 @@ def test_what_can_not_be_run_is_refused(change: dict[str, Any]) -> None:
     document = with_endpoint(binary_document())
     document["serving"]["endpoint"] |= change
     assert f"serving.endpoint.{next(iter(change))}" in refusal(document)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"memory_mb": 2000},
+        {"memory_mb": 7168},
+        {"max_concurrency": 0},
+        {"max_concurrency": 201},
+        {"usd_per_gb_second": 0},
+    ],
+)
+def test_what_sagemaker_does_not_run_without_instances_is_refused(change: dict[str, Any]) -> None:
+    document = serverless(binary_document())
+    document["serving"]["endpoint"]["serverless"] |= change
+    assert f"serving.endpoint.serverless.{next(iter(change))}" in refusal(document)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"instance_type": "ml.m5.large"},
+        {"usd_per_hour": 0.1},
+        {"instances": 2},
+        {"autoscaling": {"max_instances": 3, "invocations_per_instance": 600}},
+    ],
+)
+def test_an_image_runs_on_instances_or_without_any(change: dict[str, Any]) -> None:
+    document = serverless(binary_document())
+    assert declare(document).serving.endpoint is not None
+    document["serving"]["endpoint"] |= change
+    (key,) = change
+    told = refusal(document)
+    assert f"serving.endpoint.{key}" in told
+    assert f"no {key!r} beside 'serverless'" in told
+
+
+def test_each_target_has_its_own_way_to_run() -> None:
+    document = serverless(binary_document())
+    document["rollout"]["target"] = "sagemaker_endpoint"
+    assert "'sagemaker_serverless', or a serving.endpoint with instance_type and usd_per_hour" in refusal(document)
+    document = with_endpoint(binary_document())
+    document["rollout"]["target"] = "sagemaker_serverless"
+    assert "'sagemaker_endpoint', or a serving.endpoint with serverless: {memory_mb" in refusal(document)
+    del document["serving"]["endpoint"]
+    assert "a serving.endpoint beside it, with image, serverless: {memory_mb" in refusal(document)
+    document = serverless(binary_document())
+    document["rollout"]["target"] = "lambda_alias"
+    assert declare(document).serving.endpoint is not None, "it stays until a rollout has left it"
+
+
+def test_without_instances_no_budget_is_taken_for_an_endpoint() -> None:
+    declaration = declare(serverless(binary_document()))
+    assert worst_case.endpoint_usd(declaration) == 0
+    place = declared_place(declaration, role_arn="arn:aws:iam::1:role/r", artifact_bucket="artifacts")
+    assert place.endpoint is None
+    assert place.serverless is not None
+    assert (place.serverless.name, place.serverless.memory_mb, place.serverless.max_concurrency) == (
+        "everloop-late-train",
+        SERVERLESS["memory_mb"],
+        SERVERLESS["max_concurrency"],
+    )
 
 
 def test_what_it_costs_is_in_the_months_budget() -> None:

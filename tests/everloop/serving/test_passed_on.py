@@ -115,6 +115,19 @@ def test_answers_logs_counts_and_captured_rows_are_the_same(
     assert direct == container
 
 
+@pytest.mark.parametrize("document", [{"instances": [row("t1")]}, {"instances": []}])
+def test_of_an_endpoint_of_one_version_its_function_version_is_counted(
+    capsys: pytest.CaptureFixture[str], document: Any
+) -> None:
+    both = Both(StoredArtifact(), capsys)
+    environment = Environment(MODEL, "artifacts", "predictions")
+    passing = PassingOn(both.container, by_variant=False)
+    predictor = Predictor(environment, s3_client=None, firehose_client=None, passing_on=passing)
+    event = http_event(document, path=f"/models/{MODEL}/predictions")
+    assert {line["lambda_version"] for line in both.ask(predictor, event)[1]} == {"4"}
+    assert {line["lambda_version"] for line in both.ask(both.passing, event)[1]} == {VARIANT}
+
+
 def test_what_no_caller_asked_is_captured_by_neither(capsys: pytest.CaptureFixture[str]) -> None:
     both = Both(StoredArtifact(), capsys)
     event = {**http_event({"instances": [row()]}, path=f"/models/{MODEL}/predictions"), UNSEEN: True}

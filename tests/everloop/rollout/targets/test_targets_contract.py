@@ -15,6 +15,7 @@ from everloop.rollout.conductor import Conductor
 from everloop.rollout.endpoint_place import EndpointPlace
 from everloop.rollout.exceptions import AliasNotPinnedError
 from everloop.rollout.metrics import CloudWatchMetrics
+from everloop.rollout.serverless_place import ServerlessPlace
 from everloop.rollout.targets import (
     TARGETS,
     Question,
@@ -23,6 +24,7 @@ from everloop.rollout.targets import (
     TargetPlace,
     lambda_alias,
     sagemaker_endpoint,
+    sagemaker_serverless,
 )
 from everloop.rollout.variant_scaling import Scaling
 from everloop.serving.standby import Standby
@@ -46,6 +48,7 @@ def _polls_without_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     """Function and endpoint here are ready when they were asked often enough."""
     monkeypatch.setattr(lambda_alias, "_POLL_SECONDS", 0.0)
     monkeypatch.setattr(sagemaker_endpoint, "_POLL_SECONDS", 0.0)
+    monkeypatch.setattr(sagemaker_serverless, "_POLL_SECONDS", 0.0)
 
 
 ENDPOINT = EndpointPlace(
@@ -59,7 +62,17 @@ ENDPOINT = EndpointPlace(
     stream="everloop-flights-predictions",
     scaling=Scaling(most=4, invocations_per_instance=600.0),
 )
-PLACE = TargetPlace("predict", "live", ENDPOINT)
+SERVERLESS = ServerlessPlace(
+    name=ENDPOINT.name,
+    model=ENDPOINT.model,
+    image=ENDPOINT.image,
+    role_arn=ENDPOINT.role_arn,
+    memory_mb=2048,
+    max_concurrency=5,
+    artifact_bucket=ENDPOINT.artifact_bucket,
+    stream=ENDPOINT.stream,
+)
+PLACE = TargetPlace("predict", "live", ENDPOINT, SERVERLESS)
 
 
 def opened(name: str, clients: dict[str, Any]) -> RolloutTarget:
@@ -71,7 +84,13 @@ def fakes() -> dict[str, dict[str, Any]]:
     return {
         "lambda_alias": {"lambda": FakeLambda()},
         "sagemaker_endpoint": _endpoint_fakes(),
+        "sagemaker_serverless": _serverless_fakes(),
     }
+
+
+def _serverless_fakes() -> dict[str, Any]:
+    hosting = FakeSageMaker()
+    return {"lambda": FakeLambda(passed_on=hosting.asked), "sagemaker": hosting}
 
 
 def _endpoint_fakes() -> dict[str, Any]:
