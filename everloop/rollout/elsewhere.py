@@ -13,10 +13,12 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from everloop.names import FUNCTIONS, PROBE_FUNCTION, ModelNames
+from everloop.names import ALIAS, FUNCTIONS, PROBE_FUNCTION, ModelNames
+from everloop.rollout.container_place import is_model_of
 from everloop.rollout.differences import Difference
 from everloop.rollout.endpoint_answers import is_not_there
 from everloop.rollout.observed import AccountReader
+from everloop.rollout.targets.lambda_alias import LambdaAliasTarget
 
 MOST_FUNCTIONS = 1_000
 MOST_ENDPOINTS = 50
@@ -65,10 +67,10 @@ def function_elsewhere(function: str, place: str) -> Difference:
 
 
 def endpoint_elsewhere(endpoint: str, place: str) -> Difference:
-    """An endpoint that serves the model's files, made by hand."""
+    """An endpoint that serves the model's files, made by hand, or left of a version whose function version is gone."""
     return Difference(
         "unknown_endpoint",
-        f"endpoint {endpoint} serves {place}, and no rollout made it; delete it:"
+        f"endpoint {endpoint} serves {place}, and no rollout needs it; delete it:"
         f" `aws sagemaker delete-endpoint --endpoint-name {endpoint}`",
         about=endpoint,
     )
@@ -125,12 +127,22 @@ class Elsewhere(AccountReader):
             SortBy="CreationTime", SortOrder="Descending", MaxResults=MOST_ENDPOINTS
         )
         for name in [one["EndpointName"] for one in page["Endpoints"] if one["EndpointStatus"] not in _SERVES_NOBODY]:
-            if name != self._names.endpoint:
+            if name != self._names.endpoint and not self._is_of_a_version(name):
                 place = served_from(self._texts_of(name, said), self._names, self._bucket)
                 if place is not None:
                     yield endpoint_elsewhere(name, place)
         if page.get("NextToken"):
             said.append(f"endpoints by other names, beyond the newest {MOST_ENDPOINTS}")
+
+    def _is_of_a_version(self, endpoint: str) -> bool:
+        """Whether it is the serverless endpoint of a version, which a function version passes its requests on to.
+
+        A rollout publishes the function version before it makes the endpoint.
+        """
+        if not is_model_of(self._names.endpoint, endpoint):
+            return False
+        door = LambdaAliasTarget(self._client("lambda"), function=self._names.function("predict"), alias=ALIAS)
+        return endpoint in door.endpoints_passed_on_to()
 
     def _texts_of(self, endpoint: str, said: list[str]) -> Iterator[str]:
         """Where the models of an endpoint have their files from, and the variables of their containers."""

@@ -17,6 +17,8 @@ from everloop.rollout.elsewhere import (
     served_from,
     texts_of_model,
 )
+from everloop.rollout.targets.lambda_alias import LambdaAliasTarget
+from tests.fakes.lambda_function import FakeLambda
 from tests.fakes.other_servers import FakeAccount
 
 PLACE = "artifacts/flights/000003"
@@ -74,6 +76,22 @@ def test_an_endpoint_made_by_hand_is_found_however_its_model_names_the_files(
     (found,) = look(account).differences
     assert (found.code, found.about) == ("unknown_endpoint", "everloop-flights-2")
     assert "aws sagemaker delete-endpoint --endpoint-name everloop-flights-2" in found.sentence
+
+
+def test_the_endpoint_of_a_version_is_known_by_the_function_version_before_it() -> None:
+    # GIVEN an endpoint that a function version passes on to, and one named alike that none does
+    known, left = (f"everloop-flights-v{number}-aaaaaa-bbbbbb" for number in (3, 2))
+    function = FakeLambda("everloop-flights-predict")
+    door = LambdaAliasTarget(function, function=function.function, alias="live", pause=lambda _: None)
+    door.idle()
+    door.passing_on(known)
+    account = FakeAccount()
+    account.endpoints = {key: [container(Environment={"EVERLOOP_ARTEFACT": ADDRESS})] for key in (known, left)}
+    account.get_paginator = function.get_paginator  # type: ignore[attr-defined]
+    # THEN only the other is reported, with the way to delete it
+    (found,) = look(account).differences
+    assert (found.code, found.about) == ("unknown_endpoint", left)
+    assert f"no rollout needs it; delete it: `aws sagemaker delete-endpoint --endpoint-name {left}`" in found.sentence
 
 
 def test_an_endpoint_that_serves_nobody_is_none(account: FakeAccount) -> None:
