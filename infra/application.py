@@ -115,7 +115,8 @@ def add_stacks(app: App, settings: Settings) -> None:
 def _metadata(declaration: ModelDeclaration) -> dict[str, Any]:
     """What is asked of an account before a deployment and stands in no resource: an endpoint is made by rollouts."""
     endpoint = declaration.serving.endpoint
-    runs: dict[str, Any] = endpoint.model_dump(include={"image", "instance_type", "instances"}) if endpoint else {}
+    keys = {"image", "serverless"} if endpoint and endpoint.serverless else {"image", "instance_type", "instances"}
+    runs: dict[str, Any] = endpoint.model_dump(include=keys) if endpoint else {}
     if endpoint is not None and endpoint.autoscaling is not None:
         runs["most_instances"] = endpoint.most_instances
     return {REGIONS: list(regions_of(declaration)), **({ENDPOINT: runs} if runs else {})}

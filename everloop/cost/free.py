@@ -66,7 +66,8 @@ NOT_COUNTED = (
     "what moves training sets to the archive, some cents for a thousand objects, and what reading them there takes",
     "the guardrail's reads of metrics: up to 32 a look, $0.01 for a thousand, so $0.60 for a rollout that is looked at"
     " every minute for 30 hours",
-    "what a SageMaker endpoint takes beside its instances: their disks, its log, and the bytes of requests and answers",
+    "what a SageMaker endpoint takes beside its instances: their disks, its log, and the bytes of requests and answers;"
+    " of a serverless one its log, those bytes, and what a cold start takes before the container is ready",
     "the CDK's bootstrap: the packages that it keeps in S3",
     "traces of requests for which a caller asks (X-Amzn-Trace-Id with Sampled=1), $5 for a million",
     "alarms that go off: messages, and requests to the key of the topic",

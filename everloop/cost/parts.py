@@ -20,6 +20,7 @@ LEAST_SCANNED = 10 * MB
 
 OF_JOBS = "everloop/model_file/prices.py, or cost.instance_usd_per_hour of the declaration"
 OF_ENDPOINT = "serving.endpoint.usd_per_hour of the declaration"
+OF_SERVERLESS = "serving.endpoint.serverless.usd_per_gb_second of the declaration"
 """Where the prices of instances are from."""
 
 RESTORATION = frozenset({"NewestRows"})
@@ -310,6 +311,7 @@ def model_wide(model: Model) -> Iterator[Use]:
         runs = work.endpoint
         part, each = "SageMaker endpoint", runs.usd_per_hour
         yield Use(part, runs.instance_type, runs.hours, runs.why, usd_each=each, source=OF_ENDPOINT)
+    yield from _serverless(model)
     yield Use(
         "DynamoDB", "dynamodb writes", work.calibrations * ASSUMED["writes of a calibration"].value, "calibrations"
     )
@@ -344,6 +346,16 @@ def model_wide(model: Model) -> Iterator[Use]:
     older = work.traffic.months - recent
     yield Use("S3", "s3 archive", sets * older, f"training sets of the {older:.3g} months before")
     yield Use("S3", "s3 storage", work.traffic.history_rows * parquet, "imported history")
+
+
+def _serverless(model: Model) -> Iterator[Use]:
+    """The seconds of a container are taken to be those of the prediction function, whose data plane it has."""
+    work, seconds = model.work.serverless, model.seconds("predict")
+    if work is None or seconds is None:
+        return
+    why = f"{work.requests:,.0f} requests × {seconds:g} s × {work.gigabytes:g} GB; nothing while nobody asks"
+    used, each = work.requests * seconds * work.gigabytes, work.usd_per_gb_second
+    yield Use("SageMaker serverless", "GB-seconds", used, why, usd_each=each, source=OF_SERVERLESS)
 
 
 def _captured_reads(work: Work, parquet: float) -> Iterator[Use]:

@@ -127,7 +127,8 @@ def _line(same: Sequence[Use], prices: Mapping[str, Price], models: int) -> Line
             price.read,
             price.is_old,
         )
-    unit = "hour" if first.part.startswith("SageMaker") else ""
+    is_serverless = first.counted == "GB-seconds"
+    unit = "GB-second" if is_serverless else "hour" if first.part.startswith("SageMaker") else ""
     usd = 0.0 if quantity == 0 else None if first.usd_each is None else quantity * first.usd_each
     return Line(first.part, first.counted, quantity, unit, usd, why, first.source)
 

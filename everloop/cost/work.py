@@ -160,8 +160,26 @@ class EndpointWork:
 
 
 @dataclass(frozen=True)
+class ServerlessWork:
+    """What is asked in a month of a model's serverless endpoints, all versions together.
+
+    Attributes
+    ----------
+    requests : float
+    gigabytes : float
+        Of a container's memory.
+    usd_per_gb_second : float
+        As declared.
+    """
+
+    requests: float
+    gigabytes: float
+    usd_per_gb_second: float
+
+
+@dataclass(frozen=True)
 class Work:
-    """How often things happen in a month; ``endpoint`` is None for a model that declares none."""
+    """How often things happen in a month; ``endpoint`` and ``serverless`` are None where a model has no such thing."""
 
     traffic: Traffic
     requests: float
@@ -175,6 +193,7 @@ class Work:
     looks: float
     lake_looks: float = 0.0
     endpoint: EndpointWork | None = None
+    serverless: ServerlessWork | None = None
     drills: float = 0.0
     captured_share: float = 1.0
 
@@ -231,7 +250,17 @@ def work_of(declaration: ModelDeclaration, schedule: str, traffic: Traffic) -> W
         looks=_looks(declaration.rollout, traffic.predictions / traffic.rows_per_request),
         lake_looks=_lake_looks(declaration.rollout),
         endpoint=_on_endpoint(declaration, traffic.predictions / traffic.rows_per_request, trainings, calibrations),
+        serverless=_on_serverless(declaration, traffic.predictions / traffic.rows_per_request),
     )
+
+
+def _on_serverless(declaration: ModelDeclaration, requests: float) -> ServerlessWork | None:
+    """Rollouts add nothing: whichever version a request goes to, one answers it."""
+    endpoint = declaration.serving.endpoint
+    if endpoint is None or endpoint.serverless is None:
+        return None
+    declared = endpoint.serverless
+    return ServerlessWork(requests, declared.memory_mb / 1024, declared.usd_per_gb_second)
 
 
 def _on_endpoint(
@@ -242,7 +271,7 @@ def _on_endpoint(
     With autoscaling a version has as many instances as requests need that come evenly through the month.
     """
     endpoint, rollout = declaration.serving.endpoint, declaration.rollout
-    if endpoint is None:
+    if endpoint is None or endpoint.instance_type is None or endpoint.usd_per_hour is None:
         return None
     beside = min(1.0, trainings * (sum(step_minutes(rollout)) + rollout.bake_minutes) / 60 / MONTH_HOURS)
     changing = (

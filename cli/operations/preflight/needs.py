@@ -17,12 +17,16 @@ REGIONS, ENDPOINT = "everloop:regions", "everloop:endpoint"
 
 @dataclass(frozen=True)
 class EndpointNeeds:
-    """The SageMaker endpoint of a stack's model: at most so many instances of a type run the image for one version."""
+    """The SageMaker endpoint of a stack's model: at most so many instances of a type run the image for one version.
+
+    Serverless, it has no type, and ``concurrency`` of one version instead; each version has an endpoint of its own.
+    """
 
     stack: str
     image: str
     instance_type: str
     instances: int
+    concurrency: int = 0
 
 
 @dataclass(frozen=True)
@@ -73,7 +77,7 @@ def needs_of(assembly: Path, *, qualifier: str = "hnb659fds") -> Needs:
         bootstrap_version=max(made["properties"].get("requiresBootstrapStackVersion", 0) for made in stacks.values()),
         instances=_by_stack(templates, _instances),
         endpoints=[
-            EndpointNeeds(name, told["image"], told["instance_type"], told.get("most_instances", told["instances"]))
+            _of_endpoint(name, told)
             for name, template in templates.items()
             if (told := template["Metadata"].get(ENDPOINT))
         ],
@@ -91,6 +95,12 @@ def needs_of(assembly: Path, *, qualifier: str = "hnb659fds") -> Needs:
         loops=sum(any(_of_type(template, "AWS::StepFunctions::StateMachine")) for template in templates.values()),
         qualifier=qualifier,
     )
+
+
+def _of_endpoint(stack: str, told: Mapping[str, Any]) -> EndpointNeeds:
+    if told.get("serverless"):
+        return EndpointNeeds(stack, told["image"], "", 0, told["serverless"]["max_concurrency"])
+    return EndpointNeeds(stack, told["image"], told["instance_type"], told.get("most_instances", told["instances"]))
 
 
 def _by_stack(templates: Mapping[str, Any], found_in: Any) -> Mapping[str, Sequence[str]]:

@@ -32,6 +32,9 @@ KEPT_UNRESERVED = 100
 OF_ALL_ENDPOINTS = "Number of instances across active endpoints"
 """SageMaker's quota of all types together. None counts endpoints themselves."""
 
+OF_ALL_SERVERLESS = "Maximum total concurrency that can be allocated across all serverless endpoints"
+"""SageMaker's quota of all serverless endpoints together: each counts with its declared concurrency, asked or not."""
+
 WHILE_IT_CHANGES = 3
 """So many times the instances of one version run while a rollout changes an endpoint: the version that serves, and
 beside it that version and the candidate anew. SageMaker brings the new list up before it ends the old one."""
@@ -64,7 +67,9 @@ class SageMakerInstances:
 
     def look(self, account: Account, needs: Needs) -> Iterator[Finding]:
         """Read the quotas of SageMaker by their names: their codes differ for each type."""
-        wanted = [*_of_jobs(needs), *_of_endpoints(needs.endpoints)]
+        on_instances = [one for one in needs.endpoints if one.instance_type]
+        serverless = [one for one in needs.endpoints if not one.instance_type]
+        wanted = [*_of_jobs(needs), *_of_endpoints(on_instances), *_of_serverless(serverless)]
         found = dict(self._quotas(account, {one.name for one in wanted}))
         for one in wanted:
             quota = found.get(one.name)
@@ -107,6 +112,16 @@ def _of_endpoints(endpoints: Sequence[EndpointNeeds]) -> Iterator[_Wanted]:
         least = serving + (WHILE_IT_CHANGES - 1) * largest
         of = ", ".join(one.stack for one in its)
         yield _Wanted(name, least, least, f"of {of}: {serving} at rest, {least} while a rollout changes an endpoint")
+
+
+def _of_serverless(endpoints: Sequence[EndpointNeeds]) -> Iterator[_Wanted]:
+    """Every model's champion, and the candidate of one of them."""
+    if not endpoints:
+        return
+    serving, largest = sum(one.concurrency for one in endpoints), max(one.concurrency for one in endpoints)
+    least, of = serving + largest, ", ".join(one.stack for one in endpoints)
+    why = f"of {of}: {serving} at rest, {least} while a version is rolled out, more while calibrations are kept"
+    yield _Wanted(OF_ALL_SERVERLESS, least, least, why)
 
 
 class LambdaConcurrency:

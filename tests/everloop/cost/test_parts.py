@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from everloop.cost.parts import Model
+from everloop.cost.parts import OF_SERVERLESS, Model
 from everloop.cost.prices import PRICES, Price
 from everloop.cost.report import Cost, cost_of_model, cost_of_platform
 from everloop.cost.templates import Resource, jobs_of, steps
 from everloop.cost.work import Measured, Traffic, Work, work_of
 from everloop.model_file.schedule import ScheduleError
-from tests.helpers.declarations import binary_document, declare, with_endpoint
+from tests.helpers.declarations import binary_document, declare, serverless, with_endpoint
 
 PRICE = PRICES["us-east-1"]
 DAILY = "cron(0 6 * * ? *)"
@@ -332,6 +332,18 @@ def test_each_calibration_changes_an_endpoint() -> None:
     assert idle is not None
     assert busy is not None
     assert busy.hours - idle.hours == pytest.approx(4 * (365 / 12) * 10 / 60)
+
+
+def test_serverless_endpoints_cost_what_they_answer_and_nothing_else() -> None:
+    """A million requests of 0.03 s and 2 GB, at $0.00002; ten rollouts add nothing, and an idle month is free."""
+    declared = declare(serverless(binary_document()))
+    for rows, expected in ((1e6, 1e6 * 0.03 * 2 * 0.00002), (0, 0.0)):
+        work = work_of(declared, DAILY, Traffic(rows, trainings=10))
+        assert work.endpoint is None
+        found = cost_of_model(Model("late_train", tuple(TABLES), work, Measured(), lambda _: None), PRICE)
+        assert usd(found, "SageMaker serverless", "GB-seconds") == pytest.approx(expected)
+    (line,) = (line for line in found.lines if line.part == "SageMaker serverless")
+    assert (line.unit, line.source) == ("GB-second", OF_SERVERLESS)
 
 
 def test_traces_never_exceed_requests() -> None:

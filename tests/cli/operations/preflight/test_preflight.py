@@ -21,6 +21,7 @@ from everloop.cli.operations.preflight.lake_formation import LakeFormation
 from everloop.cli.operations.preflight.needs import EndpointNeeds, Needs
 from everloop.cli.operations.preflight.quotas import (
     OF_ALL_ENDPOINTS,
+    OF_ALL_SERVERLESS,
     LambdaConcurrency,
     LambdaMemory,
     SageMakerInstances,
@@ -267,6 +268,18 @@ def test_all_endpoints_together_have_a_quota_of_their_own() -> None:
     world.clients["service-quotas"] = Quotas({}, {**types, OF_ALL_ENDPOINTS: 4.0})
     states = [one.state for one in looked(world, SageMakerInstances(), needs=ON_ENDPOINTS)]
     assert states == ["good", "good", "missing"]
+
+
+@pytest.mark.parametrize(("concurrency", "state"), [(10, "missing"), (24, "missing"), (25, "good")])
+def test_serverless_endpoints_share_a_concurrency_that_a_candidate_needs_too(concurrency: int, state: str) -> None:
+    world = World()
+    needs = replace(
+        NEEDS, instances={}, endpoints=[EndpointNeeds(s, IMAGE, "", 0, n) for s, n in (("A", 5), ("B", 10))]
+    )
+    world.clients["service-quotas"] = Quotas({OF_ALL_SERVERLESS: concurrency}, {})
+    (found,) = looked(world, SageMakerInstances(), needs=needs)
+    assert found.state == state
+    assert "of A, B: 15 at rest, 25 while a version is rolled out" in found.sentence
 
 
 def test_a_quota_that_has_no_name_is_unknown_and_not_missing() -> None:
