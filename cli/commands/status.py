@@ -102,6 +102,7 @@ def _of_any(found: ModelStatus) -> list[list[Any]]:
         *([["shadow", f"version {registry.shadow}"]] if registry.shadow else []),
         ["staging", f"version {registry.staging}" if registry.staging else "nothing"],
         *([["endpoint", _hosted(found)]] if found.endpoint else []),
+        *(["serverless", f"{name}: {of}" if of else name] for name, of in found.serverless.items()),
         ["active run", f"{active.run_id} since {minute(active.started_at)}" if active else "none"],
         *([["not declared", f"it {undeclared_sentence(registry.model)}"]] if found.declared is False else []),
         *(["asked for", kept.sentence] for kept in found.kept_requests if kept.state == "waiting"),

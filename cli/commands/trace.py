@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import click
 
-from everloop.cli.account import Account
+from everloop.cli.account import Account, DeployedModel
+from everloop.cli.operations.endpoints import passed_on_to
 from everloop.cli.operations.money import money_sentence
 from everloop.cli.operations.stories import calibration_sentence, describe, environment_sentence, waiver_cells
 from everloop.cli.options import json_option, model_argument
 from everloop.cli.output import Output, minute
 from everloop.numbers_of import number_of
-from everloop.registry.records import StandingSet
+from everloop.registry.records import Champion, StandingSet
 from everloop.registry.trace import Origin
 from everloop.registry.trace import trace as trace_version
 
@@ -26,7 +27,7 @@ def trace(model: str, version: int | None, snapshot: str | None, as_json: bool) 
     Its history is what the locked audit records say: one that was altered in the table is refused.
     """
     output, account = Output(as_json), Account()
-    account.model(model)
+    deployed = account.model(model)
     store = account.registry(model)
     if snapshot is not None:
         users = [{"model": name, "version": number} for name, number in store.versions.of_snapshot(snapshot)]
@@ -38,7 +39,7 @@ def trace(model: str, version: int | None, snapshot: str | None, as_json: bool) 
     output.document(found.to_json())
     facts = [
         ["state", f"{found.version.state} since {minute(found.version.state_since)}"],
-        ["serves", f"yes, as {_served_as(found.champion.lambda_version)}" if found.champion else "no"],
+        ["serves", f"yes, as {_served_as(account, deployed, found.champion)}" if found.champion else "no"],
         ["serving bytes", _serving(found.origin)],
         ["evaluated bytes", _evaluated(found.origin)],
         *([["calibration", calibration_sentence(found.calibration, None)]] if found.serves else []),
@@ -94,5 +95,10 @@ def _standing(found: StandingSet) -> str:
     return f"{rows} after {minute(found.after)}, up to {minute(found.until)}, sha256 {found.sha256}: {found.uri}"
 
 
-def _served_as(name: str) -> str:
-    return f"function version {name}" if name.isdecimal() else f"variant {name}"
+def _served_as(account: Account, deployed: DeployedModel, champion: Champion) -> str:
+    name = champion.lambda_version
+    if not name.isdecimal():
+        return f"variant {name}"
+    # Who has no endpoint declared needs no permission to look at the function.
+    endpoint = passed_on_to(account, deployed.predict_function, name) if deployed.endpoint_image else ""
+    return f"function version {name}{f', which passes requests on to endpoint {endpoint}' if endpoint else ''}"

@@ -1,4 +1,4 @@
-"""A model's SageMaker endpoint as a person's commands see it: what runs there, and its end."""
+"""A model's SageMaker endpoints as a person's commands see them: what runs there, and their end."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from botocore.exceptions import ClientError
 
 from everloop.cli.account import Account
 from everloop.cli.exceptions import CommandError
-from everloop.names import ModelNames
+from everloop.names import ALIAS, ModelNames
 from everloop.rollout.container_place import is_model_of
 from everloop.rollout.endpoint_answers import UNDER_WAY, is_not_there
 from everloop.rollout.endpoint_place import configuration_number
+from everloop.rollout.targets.lambda_alias import LambdaAliasTarget
 
 _WAITS_SECONDS = 120.0
 _LOOK_AGAIN_SECONDS = 2.0
@@ -43,6 +44,18 @@ def endpoint_of(account: Account, model: str) -> RunningEndpoint | None:
     return RunningEndpoint(name, found["EndpointStatus"], variants)
 
 
+def endpoints_of_versions(account: Account, model: str) -> list[str]:
+    """The serverless endpoints of a model's versions, by name: they cost nothing while nobody asks."""
+    name = ModelNames(model).endpoint
+    found = _listed(account.client("sagemaker"), "list_endpoints", "Endpoints", "EndpointName", name)
+    return sorted(each for each in found if is_model_of(name, each))
+
+
+def passed_on_to(account: Account, function: str, number: str) -> str:
+    """The endpoint that a function version passes its requests on to; empty where it answers by itself, or is gone."""
+    return LambdaAliasTarget(account.client("lambda"), function=function, alias=ALIAS).passes_on_to(number)
+
+
 def image_of(account: Account, variant: str) -> str | None:
     """The address of the image that a variant runs; None where its model is gone."""
     found = _unless_gone(lambda: account.client("sagemaker").describe_model(ModelName=variant))
@@ -50,7 +63,7 @@ def image_of(account: Account, variant: str) -> str | None:
 
 
 def delete_endpoint(account: Account, model: str) -> bool:
-    """Delete a model's endpoint, its configurations and its models; whether there was an endpoint.
+    """Delete a model's endpoint, those of its versions, their configurations and models; whether there was an endpoint.
 
     Raises
     ------
@@ -58,24 +71,34 @@ def delete_endpoint(account: Account, model: str) -> bool:
         While it is being changed.
     """
     client, name = account.client("sagemaker"), ModelNames(model).endpoint
-    there = endpoint_of(account, model)
+    of_versions = endpoints_of_versions(account, model)
+    there = [endpoint for endpoint in [name, *of_versions] if _status(client, endpoint) is not None]
     deadline = time.monotonic() + _WAITS_SECONDS
-    found = there
-    while found is not None:
-        if found.status not in UNDER_WAY:
-            _unless_gone(lambda: client.delete_endpoint(EndpointName=name))
-        elif time.monotonic() > deadline:
-            raise CommandError(f"the endpoint {name} is {found.status}", "type this again in some minutes")
-        else:
-            time.sleep(_LOOK_AGAIN_SECONDS)
-        found = endpoint_of(account, model)
+    for endpoint in there:
+        _delete(client, endpoint, deadline)
     for configuration in _listed(client, "list_endpoint_configs", "EndpointConfigs", "EndpointConfigName", name):
-        if configuration_number(name, configuration) is not None:
+        if configuration_number(name, configuration) is not None or is_model_of(name, configuration):
             client.delete_endpoint_config(EndpointConfigName=configuration)
     for model_name in _listed(client, "list_models", "Models", "ModelName", name):
         if is_model_of(name, model_name):
             client.delete_model(ModelName=model_name)
-    return there is not None
+    return bool(there)
+
+
+def _delete(client: Any, endpoint: str, deadline: float) -> None:
+    """Delete one endpoint, and wait until it is gone."""
+    while (status := _status(client, endpoint)) is not None:
+        if status not in UNDER_WAY:
+            _unless_gone(lambda: client.delete_endpoint(EndpointName=endpoint))
+        elif time.monotonic() > deadline:
+            raise CommandError(f"the endpoint {endpoint} is {status}", "type this again in some minutes")
+        else:
+            time.sleep(_LOOK_AGAIN_SECONDS)
+
+
+def _status(client: Any, endpoint: str) -> str | None:
+    found = _unless_gone(lambda: client.describe_endpoint(EndpointName=endpoint))
+    return None if found is None else str(found["EndpointStatus"])
 
 
 def _listed(client: Any, operation: str, key: str, named: str, contains: str) -> list[str]:

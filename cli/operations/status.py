@@ -7,7 +7,13 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 
 from everloop.cli.account import Account, DeployedModel
-from everloop.cli.operations.endpoints import RunningEndpoint, endpoint_of, image_of
+from everloop.cli.operations.endpoints import (
+    RunningEndpoint,
+    endpoint_of,
+    endpoints_of_versions,
+    image_of,
+    passed_on_to,
+)
 from everloop.documents.recalibration import RecalibrationDecision, RecalibrationDocument
 from everloop.monitoring.coverage import coverage_sentence
 from everloop.names import ModelNames
@@ -40,6 +46,8 @@ class ModelStatus:
         The waivers that are in force.
     endpoint : RunningEndpoint or None
         The SageMaker endpoint, where one is declared and runs.
+    serverless : dict
+        The serverless endpoints of versions: what each is to the model.
     """
 
     registry: Status
@@ -51,6 +59,7 @@ class ModelStatus:
     declared: bool | None = None
     waived: list[Waiver] = field(default_factory=list)
     endpoint: RunningEndpoint | None = None
+    serverless: dict[str, str] = field(default_factory=dict)
 
     def to_json(self) -> JsonObject:
         """The status as JSON values."""
@@ -62,6 +71,7 @@ class ModelStatus:
         extra["kept_requests"] = [kept.to_json() for kept in self.kept_requests]
         extra["waived"] = [one.to_json() for one in self.waived]
         extra["endpoint"] = asdict(self.endpoint) if self.endpoint else None
+        extra["serverless"] = self.serverless
         return {**self.registry.to_json(), **extra}
 
     @property
@@ -125,6 +135,7 @@ def model_status(account: Account, model: str, declared: Collection[str] | None 
     # Who has no endpoint declared needs no permission to look at one.
     declares_one = bool(deployed.endpoint_image) or (champion != "" and not champion.isdecimal())
     endpoint = endpoint_of(account, model) if declares_one else None
+    serverless = _serverless(account, deployed, found) if declares_one else {}
     waits, gone = _code_waits(account, deployed, found), _champion_gone(account, deployed, found, endpoint)
     return ModelStatus(
         registry=found,
@@ -136,7 +147,16 @@ def model_status(account: Account, model: str, declared: Collection[str] | None 
         declared=None if declared is None else model in declared,
         waived=_in_force(account, found.waivers),
         endpoint=endpoint,
+        serverless=serverless,
     )
+
+
+def _serverless(account: Account, deployed: DeployedModel, found: Status) -> dict[str, str]:
+    """The serverless endpoints of versions, with the function version that passes on to each, where that serves."""
+    names = endpoints_of_versions(account, deployed.model)
+    champion = found.champion.lambda_version if found.champion and names else ""
+    asked = passed_on_to(account, deployed.predict_function, champion) if champion.isdecimal() else ""
+    return {name: f"function version {champion}, the champion" if name == asked else "" for name in names}
 
 
 def _in_force(account: Account, waivers: Sequence[Waiver]) -> list[Waiver]:
@@ -156,8 +176,14 @@ def _code_waits(account: Account, deployed: DeployedModel, found: Status) -> boo
     variant = found.champion.lambda_version
     if not variant.isdecimal():
         return image_of(account, variant) != (deployed.endpoint_image or None)
-    latest = account.client("lambda").get_function_configuration(FunctionName=deployed.predict_function)
-    return bool(latest["CodeSha256"] != found.champion.code_sha256)
+    client, function = account.client("lambda"), deployed.predict_function
+    latest = client.get_function_configuration(FunctionName=function)
+    endpoint = passed_on_to(account, function, variant) if deployed.endpoint_image else ""
+    if not endpoint:
+        return bool(latest["CodeSha256"] != found.champion.code_sha256)
+    # What serves is the image, and the function before it.
+    before = client.get_function_configuration(FunctionName=function, Qualifier=variant)
+    return bool(latest["CodeSha256"] != before["CodeSha256"]) or image_of(account, endpoint) != deployed.endpoint_image
 
 
 def _champion_gone(account: Account, deployed: DeployedModel, found: Status, endpoint: RunningEndpoint | None) -> bool:
@@ -168,9 +194,10 @@ def _champion_gone(account: Account, deployed: DeployedModel, found: Status, end
         return endpoint is None or number not in endpoint.variants
     try:
         client.get_function_configuration(FunctionName=deployed.predict_function, Qualifier=number)
+        passed = passed_on_to(account, deployed.predict_function, number) if deployed.endpoint_image else ""
+        return bool(passed) and passed not in endpoints_of_versions(account, deployed.model)
     except client.exceptions.ResourceNotFoundException:
         return True
-    return False
 
 
 def model_alarms(account: Account, model: str) -> list[str]:

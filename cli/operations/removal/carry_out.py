@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from everloop.cli.account import Account
 from everloop.cli.exceptions import CommandError, NotDeployedError
-from everloop.cli.operations.endpoints import delete_endpoint, endpoint_of
+from everloop.cli.operations.endpoints import delete_endpoint, endpoint_of, endpoints_of_versions
 from everloop.cli.operations.removal import stacks
 from everloop.cli.operations.removal.kept import kept_of_model
 from everloop.cli.operations.removal.plan import Removal, refusal
@@ -57,6 +57,7 @@ def look_at(account: Account, model: str) -> Removal:
         dead_letters=letters,
         kept=kept_of_model(account, model, stack),
         endpoint=endpoint_of(account, model),
+        of_versions=endpoints_of_versions(account, model),
     )
     if not found.is_known:
         there = ", ".join(account.model_names()) or "none"
@@ -95,8 +96,9 @@ def remove(account: Account, found: Removal, *, reason: str, now: bool, say: Cal
 
 def _end_endpoint(account: Account, found: Removal, say: Callable[[str], None]) -> None:
     """Before the stack goes: with it goes the role that the endpoint's containers run as."""
-    if found.endpoint is not None and delete_endpoint(account, found.model):
-        say(f"the endpoint {found.endpoint.name} is deleted")
+    if found.has_endpoints and delete_endpoint(account, found.model):
+        for name in [*([found.endpoint.name] if found.endpoint else []), *found.of_versions]:
+            say(f"the endpoint {name} is deleted")
 
 
 def remove_platform(account: Account, stack: Stack, *, say: Callable[[str], None]) -> None:

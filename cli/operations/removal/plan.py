@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from everloop.cli.operations.endpoints import RunningEndpoint
 from everloop.cli.operations.removal.kept import Kept
@@ -37,7 +37,8 @@ class Removal:
         Events that wait in the dead-letter queue, which goes.
     kept : list of Kept
     endpoint : RunningEndpoint or None
-        No resource of the stack: rollouts made it.
+    of_versions : list of str
+        The serverless endpoints of versions. None of them is a resource of the stack: rollouts made them.
     """
 
     model: str
@@ -50,11 +51,17 @@ class Removal:
     dead_letters: int
     kept: list[Kept]
     endpoint: RunningEndpoint | None = None
+    of_versions: list[str] = field(default_factory=list)
 
     @property
     def is_known(self) -> bool:
         """Whether there is, or was, a model of that name."""
-        return self.stack is not None or bool(self.kept) or self.endpoint is not None
+        return self.stack is not None or bool(self.kept) or self.has_endpoints
+
+    @property
+    def has_endpoints(self) -> bool:
+        """Whether rollouts left any endpoint."""
+        return self.endpoint is not None or bool(self.of_versions)
 
     @property
     def is_half_there(self) -> bool:
@@ -98,14 +105,13 @@ def does(removal: Removal) -> list[tuple[str, str]]:
     """What the removal of a model ends and deletes, as (what, sentence)."""
     stack = removal.stack
     if stack is None:
-        return [_ending_endpoint(removal.endpoint)] if removal.endpoint is not None else []
+        return _ending_endpoints(removal)
     lines = [("stops", f"the execution {arn.rsplit(':', 1)[1]}") for arn in removal.executions]
     lines += [("stops", f"the {job.kind} job {job.name}") for job in removal.jobs]
     if removal.active_run is not None:
         lines.append(("closes", f"the run {removal.active_run.run_id}, as released{_or_later(removal)}"))
     lines += [_ending(rollout) for rollout in removal.rollouts]
-    if removal.endpoint is not None:
-        lines.append(_ending_endpoint(removal.endpoint))
+    lines += _ending_endpoints(removal)
     lines.append(
         (
             "deletes",
@@ -134,9 +140,13 @@ def _or_later(removal: Removal) -> str:
     return f", if its functions are there still; else {typed} does it, should the model be deployed again"
 
 
-def _ending_endpoint(endpoint: RunningEndpoint) -> tuple[str, str]:
-    instances = number_of(endpoint.instances, "instance")
-    return ("deletes", f"the endpoint {endpoint.name} ({instances}), with its configurations and models")
+def _ending_endpoints(removal: Removal) -> list[tuple[str, str]]:
+    lines, endpoint = [], removal.endpoint
+    if endpoint is not None:
+        instances = number_of(endpoint.instances, "instance")
+        lines.append(("deletes", f"the endpoint {endpoint.name} ({instances}), with its configurations and models"))
+    lines += [("deletes", f"the serverless endpoint {name}") for name in removal.of_versions]
+    return lines
 
 
 def _ending(rollout: Rollout) -> tuple[str, str]:
