@@ -5,11 +5,12 @@ Versions are registered as they stand, without a training: what is proved here i
 
 from __future__ import annotations
 
+import copy
 import json
 import re
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -22,13 +23,13 @@ import pytest
 from click.testing import CliRunner
 
 from everloop.cli.main import everloop
-from everloop.cli.operations.endpoints import delete_endpoint
-from everloop.cli.operations.local_cloud import LocalCloud
+from everloop.cli.operations.endpoints import delete_endpoint, endpoints_of_versions, passed_on_to
+from everloop.cli.operations.local_cloud import LocalCloud, deploy
 from everloop.cli.operations.manifests import commit_new
 from everloop.instants import instant_text
 from everloop.registry import RegistryStore, verify_audit
 from tests.helpers.artifacts import row, small_contract, small_model
-from tests.helpers.declarations import binary_document, declare, with_endpoint
+from tests.helpers.declarations import SERVERLESS, as_yaml, binary_document, declare, with_endpoint
 from tests.helpers.given_versions import give_version
 from tests.helpers.present import present
 from tests.helpers.registry_scenes import close_run
@@ -128,6 +129,27 @@ class Cloud:
         for _ in range(times):
             client.invoke_endpoint(EndpointName=ENDPOINT, ContentType="application/json", Body=body)
 
+    def declare(self, target: str, *, shadow: bool = False, **endpoint: Any) -> None:
+        """Deploy the model with another target; of its endpoint the image stays, and what is given, if anything."""
+        document = copy.deepcopy(_document())
+        document["rollout"]["target"] = target
+        if not shadow:
+            del document["rollout"]["shadow"]
+        if endpoint:
+            document["serving"]["endpoint"] = {"image": document["serving"]["endpoint"]["image"], **endpoint}
+        (self.models_directory / MODEL / "model.yaml").write_text(as_yaml(document), encoding="utf-8")
+        assembly = synthesize_models(self.models_directory, self.models_directory.parent)
+        deploy(assembly, self.cloud.running.state_directory, print)
+
+    def endpoints_of_versions(self) -> list[str]:
+        """The serverless endpoints that there are."""
+        return endpoints_of_versions(self.account, MODEL)
+
+    def passed_on_to(self) -> str:
+        """What the champion's function version passes its requests on to; empty for nothing."""
+        champion = present(self.store.versions.champion()).lambda_version
+        return passed_on_to(self.account, f"everloop-{MODEL}-predict", champion)
+
     def models(self) -> str:
         """The names of the SageMaker models that there are."""
         found = self.account.client("sagemaker").list_models(NameContains=ENDPOINT)
@@ -205,6 +227,13 @@ def complete(cloud: Cloud, rollout: dict[str, Any]) -> None:
     cloud.advance(61)
     cloud.act("retire", rollout=named)
     close_run(cloud.store, rollout["rollout_id"], when=cloud.now())
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
 
 
 def wait_for(seen: Seen, kind: tuple[int, str], count: int) -> None:
@@ -426,6 +455,85 @@ def test_what_serves_is_in_git_and_served_elsewhere_from_there(cloud: Cloud, tmp
     assert status == 200, body
     here, there = cloud.ask("elsewhere")[1]["predictions"][0], json.loads(body)["predictions"][0]
     assert {**here, "prediction_id": ""} == {**there, "prediction_id": ""}
+
+
+def test_a_model_moves_among_all_targets_under_requests(cloud: Cloud) -> None:
+    # GIVEN a champion on instances, and callers
+    champion = cloud.store.versions.champion()
+    assert champion is not None, "this test comes after the one that rolls versions out"
+    assert not champion.lambda_version.isdecimal()
+    close_run(cloud.store, "train-4", when=cloud.now(), status="failed")
+    with cloud.under_requests() as seen:
+        # WHEN it is to be served by function versions, THEN it is, from the next rollout on
+        cloud.declare("lambda_alias")
+        on_lambda = moved(cloud, seen, "train-5", small_model(bias=0.9))
+        assert cloud.passed_on_to() == ""
+        # WHEN it is to be served without instances, THEN the alias shares requests out between Lambda and an endpoint
+        cloud.declare("sagemaker_serverless", shadow=True, serverless=dict(SERVERLESS))
+        without = moved(cloud, seen, "train-6", small_model(bias=1.0), unseen=True)
+        (endpoint,) = cloud.endpoints_of_versions()
+        assert endpoint == cloud.passed_on_to()
+        # AND a rollback to the one before can be tried there
+        told = json.loads(CliRunner().invoke(everloop, ["drill", MODEL, "--json"]).output)
+        assert (told["status"], told["previous_version"]) == ("passed", on_lambda), told
+        wait_until(lambda: cloud.endpoints_of_versions() == [endpoint])
+        # WHEN a version comes there that has no score for any row
+        bad = cloud.register("train-7", small_model(bias=float("nan")))
+        rollout = start(cloud, "train-7", bad)
+        assert len(cloud.endpoints_of_versions()) == 2
+        named = {"rollout_id": rollout["rollout_id"]}
+        cloud.act("shift", rollout={**named, "step_index": 0})  # past its shadow, which would take it back
+        wait_for(seen, (200, str(bad)), 12)
+        cloud.advance(3)
+        decided = cloud.act("check", rollout=named, phase="canary")
+        # THEN one update of the alias takes it back, and its endpoint goes
+        assert (decided["decision"], decided["reasons"][0]["code"]) == ("rollback", "error_rate"), decided
+        assert cloud.act("rollback", rollout=named, reasons=decided["reasons"])["rolled_back"]
+        close_run(cloud.store, "train-7", when=cloud.now(), status="failed")
+        wait_for(seen, (200, str(without)), seen[200, str(without)] + 10)
+        wait_until(lambda: cloud.endpoints_of_versions() == [endpoint])
+        # AND all that is known of it says where it serves
+        told = CliRunner().invoke(everloop, ["status", MODEL]).output
+        assert re.search(rf"serverless +{endpoint}: function version \d+, the champion", told), told
+        told = " ".join(CliRunner().invoke(everloop, ["trace", MODEL]).output.split())
+        assert f"which passes requests on to endpoint {endpoint}" in told, told
+        place = json.loads(CliRunner().invoke(everloop, ["manifest", MODEL, "--json"]).output)["manifest"]["target"]
+        assert (place["kind"], place["endpoint"]) == ("sagemaker_serverless", endpoint)
+        assert [one["code"] for one in cloud.act("reconcile")["differences"]] == ["idle_endpoint"], "that of instances"
+        # WHEN it moves back, THEN so it does by the same steps
+        cloud.declare("lambda_alias", serverless=dict(SERVERLESS))
+        again = moved(cloud, seen, "train-8", small_model(bias=1.1))
+        assert seen[200, str(again)] > 0
+        assert cloud.passed_on_to() == ""
+        # AND what is left, which nobody asks, is reported with the way to delete it
+        left = cloud.act("reconcile")["differences"]
+        assert [one["code"] for one in left] == ["idle_endpoint", "unknown_endpoint"], left
+        assert f"delete-endpoint --endpoint-name {endpoint}" in left[1]["sentence"]
+    # AND nobody saw an error
+    assert {status for status, _ in seen} == {200}, seen
+
+
+def moved(cloud: Cloud, seen: Seen, run_id: str, model: bytes, *, unseen: bool = False) -> int:
+    """Roll a version out in steps where versions are to serve by now; its number."""
+    before = present(cloud.store.versions.champion()).version
+    version = cloud.register(run_id, model)
+    rollout = start(cloud, run_id, version)
+    if unseen:
+        wait_for(seen, (200, str(before)), seen[200, str(before)] + SHADOW_ROWS + 2)
+        decided, _ = look_at_shadow(cloud, rollout)
+        assert decided["decision"] == "advance", decided
+        cloud.act("shift", rollout={"rollout_id": rollout["rollout_id"], "step_index": 0})
+    alias = cloud.account.client("lambda").get_alias(FunctionName=f"everloop-{MODEL}-predict", Name="live")
+    assert alias["RoutingConfig"]["AdditionalVersionWeights"] == {rollout["lambda_version"]: 0.5}
+    assert alias["FunctionVersion"] == present(cloud.store.versions.champion()).lambda_version
+    wait_for(seen, (200, str(version)), 8)
+    wait_for(seen, (200, str(before)), seen[200, str(before)] + 5)
+    cloud.advance(11)
+    decided = cloud.act("check", rollout={"rollout_id": rollout["rollout_id"]}, phase="canary")
+    assert decided["decision"] == "promote", decided
+    complete(cloud, rollout)
+    wait_for(seen, (200, str(version)), seen[200, str(version)] + 10)
+    return version
 
 
 def test_what_is_deleted_with_the_model_runs_no_more(cloud: Cloud) -> None:
