@@ -102,7 +102,11 @@ def leads_of(difference: Difference, model: str) -> list[Lead] | str:
         case "champion_gone" if in_function:
             return [_lead(["DeleteFunction20150331"], function, {"qualifier": about})]
         case "champion_gone":
-            return [_lead(["DeleteEndpoint", *ENDPOINT_EVENTS], endpoint)]
+            # A variant of the model's one endpoint, or the endpoint of a version itself.
+            return [
+                _lead(["DeleteEndpoint", *ENDPOINT_EVENTS], endpoint),
+                _lead(["DeleteEndpoint"], {"endpointName": about}),
+            ]
         case "other_artifact" if in_function:
             return _FROZEN
         case "other_artifact" | "unknown_variant" | "idle_endpoint":

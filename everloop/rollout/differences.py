@@ -92,6 +92,8 @@ class Seen:
     champion_elsewhere : bool
         It is, but not where ``rollout.target`` says: the model waits for the rollout that moves it, and until then only
         what still serves it knows where its requests go.
+    champion_endpoint : str
+        The endpoint of its own that the champion's function version passes requests on to; empty for none.
     champion_as_registered : bool
         And it serves the artefact, with the calibration, that the registry names.
     aliases : tuple of str
@@ -105,6 +107,7 @@ class Seen:
     traffic: TrafficState
     champion_there: bool = True
     champion_elsewhere: bool = False
+    champion_endpoint: str = ""
     champion_as_registered: bool = True
     aliases: tuple[str, ...] = ()
     endpoint: str = ""
@@ -143,11 +146,12 @@ def differences(told: Told, seen: Seen) -> tuple[Difference, ...]:
 def _of_traffic(told: Told, seen: Seen) -> Iterator[Difference]:
     champion = told.champion
     if champion is not None and not seen.champion_there:
+        gone = f"endpoint {seen.champion_endpoint}" if seen.champion_endpoint else champion.lambda_version
         yield Difference(
             "champion_gone",
-            f"{champion.lambda_version}, which serves version {champion.version}, the champion, was deleted;"
+            f"{gone}, which serves version {champion.version}, the champion, was deleted;"
             f" `everloop rollout start {champion.model}` publishes it again",
-            about=champion.lambda_version,
+            about=seen.champion_endpoint or champion.lambda_version,
         )
         return
     if seen.champion_elsewhere:

@@ -11,7 +11,9 @@ from botocore.exceptions import ClientError
 from everloop.limits import largest_file
 from everloop.names import ALIAS, ModelNames
 from everloop.objects import read_object
+from everloop.rollout.container_place import is_model_of
 from everloop.rollout.endpoint_answers import is_not_there
+from everloop.rollout.targets.lambda_alias import LambdaAliasTarget
 
 _CHUNK = 1 << 20
 _NOT_THERE = frozenset({"NoSuchKey", "404", "AccessDenied"})
@@ -50,6 +52,12 @@ class Observer(AccountReader):
         pages = self._client("lambda").get_paginator("list_aliases")
         found = pages.paginate(FunctionName=self._names.function("predict"))
         return tuple(sorted(one["Name"] for page in found for one in page["Aliases"] if one["Name"] != ALIAS))
+
+    def passed_on_to(self, lambda_version: str) -> str:
+        """The endpoint of a version that its function version passes requests on to; empty for none."""
+        door = LambdaAliasTarget(self._client("lambda"), function=self._names.function("predict"), alias=ALIAS)
+        endpoint = door.passes_on_to(lambda_version)
+        return endpoint if is_model_of(self.endpoint, endpoint) else ""
 
     def variants(self) -> tuple[str, ...] | None:
         """What runs on the model's endpoint; None where there is no endpoint."""

@@ -146,15 +146,18 @@ class Reconciler:
             if key not in files:
                 files[key] = self.observer.sha256(key)
         champion, variants, there, elsewhere, as_registered = told.champion, self.observer.variants(), True, False, True
+        endpoint = ""
         if champion is not None:
             there = self.target.holds(champion.lambda_version)
             elsewhere = not there and champion.lambda_version in (variants or ())
+            endpoint = "" if there else self.observer.passed_on_to(champion.lambda_version)
             version = next(one for one in told.serving if one.version == champion.version)
             as_registered = there and self.target.holds(champion.lambda_version, self._artifact(version, champion))
         return Seen(
             traffic=self.target.current(),
             champion_there=there or elsewhere,
             champion_elsewhere=elsewhere,
+            champion_endpoint=endpoint,
             champion_as_registered=as_registered,
             aliases=self.observer.aliases(),
             endpoint=self.observer.endpoint,

@@ -11,11 +11,15 @@ import pytest
 from moto import mock_aws
 
 from everloop.registry import RegistryStore, verify_audit
+from everloop.rollout.attribution import leads_of
+from everloop.rollout.differences import Difference
 from everloop.rollout.elsewhere import Elsewhere
 from everloop.rollout.observed import Observer
 from everloop.rollout.reconciler import Reconciled, Reconciler
+from everloop.rollout.serverless_place import ServerlessPlace
 from everloop.rollout.targets import ServedArtifact
 from everloop.rollout.targets.lambda_alias import LambdaAliasTarget
+from everloop.rollout.targets.sagemaker_serverless import SageMakerServerlessTarget
 from tests.fakes.call_history import FakeCallHistory
 from tests.fakes.lambda_function import FakeLambda
 from tests.fakes.object_store import FakeS3
@@ -329,3 +333,41 @@ def _canary(world: World) -> None:
     champion = world.store.versions.champion()
     assert champion is not None
     world.target.shift(primary=champion.lambda_version, candidate=published, percent=5.0)
+
+
+def test_a_champions_own_endpoint_that_was_deleted_is_named_with_the_call(world: World) -> None:
+    # GIVEN a champion on a serverless endpoint of its own
+    hosting = FakeSageMaker()
+    serverless = ServerlessPlace(
+        name="everloop-flights",
+        model="flights",
+        image="123456789012.dkr.ecr.us-east-1.amazonaws.com/everloop@sha256:" + 64 * "1",
+        role_arn="arn:aws:iam::123456789012:role/endpoint",
+        artifact_bucket="artifacts",
+        stream="stream",
+        memory_mb=1024,
+        max_concurrency=5,
+    )
+    target = SageMakerServerlessTarget(hosting, world.target, serverless, pause=lambda _: None)
+    reconciler = replace(world.reconciler, target=target)
+    open_run(world.store, "train-1")
+    version = register(world.store, "train-1")
+    world.s3.objects[f"{version.artifact_prefix}manifest.json"] = manifest_of(version).content
+    target.idle()
+    artifact = ServedArtifact(version.version, version.artifact_prefix, version.manifest_sha256)
+    number = target.publish(artifact).lambda_version
+    start_rollout(world.store, "train-1", version.version, lambda_version=number)
+    world.store.rollouts.promote("train-1", at=at(30), actor="test")
+    world.store.rollouts.end("train-1", status="completed", at=at(40), actor="test")
+    target.settle(number)
+    close_run(world.store, "train-1")
+    assert "champion_gone" not in codes(reconciler.reconcile(at=at(50)))
+    # WHEN somebody deletes it
+    (endpoint,) = hosting.endpoints
+    del hosting.endpoints[endpoint]
+    # THEN that is what is said, and which call is looked for
+    found = reconciler.reconcile(at=at(51))["differences"][0]
+    assert found["code"] == "champion_gone"
+    assert found["sentence"].startswith(f"endpoint {endpoint}, which serves version {version.version}, the champion,")
+    leads = leads_of(Difference("champion_gone", "", about=endpoint), "flights")
+    assert {"events": ["DeleteEndpoint"], "subject": {"endpointName": endpoint}, "state": {}} in leads

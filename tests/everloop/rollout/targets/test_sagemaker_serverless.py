@@ -5,17 +5,27 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from moto import mock_aws
 
+from everloop.rollout.announcements import Announcer
+from everloop.rollout.conductor import Conductor
 from everloop.rollout.endpoint_place import EndpointPlace
 from everloop.rollout.exceptions import EndpointFailedError, EndpointNotReadyError
+from everloop.rollout.metrics import CloudWatchMetrics
 from everloop.rollout.serverless_place import ServerlessPlace
 from everloop.rollout.targets import Published, ServedArtifact
 from everloop.rollout.targets.lambda_alias import LambdaAliasTarget
 from everloop.rollout.targets.sagemaker_endpoint import SageMakerEndpointTarget
 from everloop.rollout.targets.sagemaker_serverless import SageMakerServerlessTarget
 from tests.fakes.autoscaling import FakeAutoscaling
+from tests.fakes.cloudwatch_metrics import FakeCloudWatch
+from tests.fakes.event_bus import FakeEventBus
 from tests.fakes.lambda_function import FakeLambda
+from tests.fakes.registry_function import remote_registry
+from tests.fakes.registry_table import dynamodb
 from tests.fakes.sagemaker_endpoint import FakeSageMaker
+from tests.helpers.declarations import binary_document, declare, serverless
+from tests.helpers.registry_scenes import at, close_run, open_run, register
 
 SEVEN = ServedArtifact(7, "artifacts/flights/000007/", "hash-7")
 EIGHT = ServedArtifact(8, "artifacts/flights/000008/", "hash-8")
@@ -250,3 +260,33 @@ class TestAMoveIsARolloutOfItsOwn:
         assert function.serving() == {seven: 1.0}
         assert target.prune({seven})
         assert set(sagemaker.endpoints) == {SEVENS, PLACE.name}, "that of instances is not this target's"
+
+
+def test_the_old_champions_endpoint_stays_through_the_bake_and_goes_when_it_is_retired(
+    target: SageMakerServerlessTarget, function: FakeLambda, sagemaker: FakeSageMaker
+) -> None:
+    # GIVEN a champion on an endpoint of its own
+    declared = declare(serverless(binary_document(rollout={"bake_minutes": 60}))).rollout
+    with mock_aws():
+        store = remote_registry(dynamodb(), "flights")
+        metrics = CloudWatchMetrics(FakeCloudWatch(), function="predict", alias="live", model="flights", slow_ms=200)
+        announcer = Announcer(FakeEventBus(), "everloop")
+        conductor = Conductor(store, target, metrics, announcer, declared, "artifacts")
+
+        def rolled_out(run_id: str, begin: int) -> None:
+            open_run(store, run_id, when=at(begin))
+            conductor.start(run_id, "train", register(store, run_id).version, at=at(begin + 1))
+            conductor.shift(run_id, -1, at=at(begin + 2))
+            conductor.promote(run_id, at=at(begin + 3))
+
+        rolled_out("train-1", 0)
+        conductor.retire("train-1", at=at(70))
+        close_run(store, "train-1", when=at(71))
+        (first,) = sagemaker.endpoints
+        # WHEN another comes to serve, THEN the first one's is there, in service, until the bake is over
+        rolled_out("train-2", 80)
+        assert [endpoint["EndpointStatus"] for endpoint in sagemaker.endpoints.values()] == ["InService", "InService"]
+        (serving,) = function.serving()
+        assert {first, function.variables(serving)["EVERLOOP_ENDPOINT"]} == set(sagemaker.endpoints)
+        conductor.retire("train-2", at=at(150))
+    assert sagemaker.endpoints[first]["EndpointStatus"] == "Deleting"
