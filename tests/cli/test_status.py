@@ -192,3 +192,20 @@ def test_what_an_endpoint_runs_is_told_and_that_nobody_asks_it(served_by: str, a
     assert ("aws sagemaker delete-endpoint" in told) is not asked
     document: Any = found.to_json()["endpoint"]
     assert document["status"] == "InService"
+
+
+def test_the_endpoints_of_versions_are_told_and_which_of_them_serves() -> None:
+    champion = Champion("late_train", 3, END, "7", "hash", "r1")
+    registry = Status("late_train", champion, None, None, None, None, None, None, {}, [], [], [])
+    serving, other = (f"everloop-late-train-v{number}-aaaaaa-bbbbbb" for number in (3, 2))
+    found = ModelStatus(
+        registry,
+        DeployedModel("late_train", *[""] * 9),
+        code_waits=False,
+        champion_gone=False,
+        alarms=[],
+        serverless={other: "", serving: "function version 7, the champion"},
+    )
+    told = [fact[1] for fact in _facts(found) if fact[0] == "serverless"]
+    assert told == [other, f"{serving}: function version 7, the champion"]
+    assert found.to_json()["serverless"] == found.serverless

@@ -129,6 +129,14 @@ class TestPlan:
         assert closes.startswith("the run train-3, as released, if its functions are there still; else")
         assert "`everloop runs release flights train-3 --reason WHY`" in closes
 
+    def test_endpoints_of_versions_go_with_the_stack_or_after_it(self) -> None:
+        name = "everloop-flights-v3-aaaaaa-bbbbbb"
+        there = dataclasses.replace(QUIET, of_versions=[name])
+        assert does(there)[0] == ("deletes", f"the serverless endpoint {name}")
+        left = dataclasses.replace(there, stack=None)
+        assert left.is_known
+        assert does(left) == [("deletes", f"the serverless endpoint {name}")]
+
     def test_of_a_removed_model_nothing_is_done(self) -> None:
         gone = dataclasses.replace(QUIET, stack=None)
         assert does(gone) == []
