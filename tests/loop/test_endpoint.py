@@ -464,35 +464,18 @@ def test_a_model_moves_among_all_targets_under_requests(cloud: Cloud) -> None:
     assert not champion.lambda_version.isdecimal()
     close_run(cloud.store, "train-4", when=cloud.now(), status="failed")
     with cloud.under_requests() as seen:
-        # WHEN it is to be served by function versions, THEN it is, from the next rollout on
-        cloud.declare("lambda_alias")
-        on_lambda = moved(cloud, seen, "train-5", small_model(bias=0.9))
-        assert cloud.passed_on_to() == ""
-        # WHEN it is to be served without instances, THEN the alias shares requests out between Lambda and an endpoint
+        # WHEN it is to be served without instances, THEN the champion is, and shares its requests with the next version
         cloud.declare("sagemaker_serverless", shadow=True, serverless=dict(SERVERLESS))
-        without = moved(cloud, seen, "train-6", small_model(bias=1.0), unseen=True)
-        (endpoint,) = cloud.endpoints_of_versions()
-        assert endpoint == cloud.passed_on_to()
+        without = moved(cloud, seen, "train-5", small_model(bias=0.9), unseen=True)
+        assert cloud.endpoints_of_versions() == [cloud.passed_on_to()]
         # AND a rollback to the one before can be tried there
         told = json.loads(CliRunner().invoke(everloop, ["drill", MODEL, "--json"]).output)
-        assert (told["status"], told["previous_version"]) == ("passed", on_lambda), told
-        wait_until(lambda: cloud.endpoints_of_versions() == [endpoint])
-        # WHEN a version comes there that has no score for any row
-        bad = cloud.register("train-7", small_model(bias=float("nan")))
-        rollout = start(cloud, "train-7", bad)
-        assert len(cloud.endpoints_of_versions()) == 2
-        named = {"rollout_id": rollout["rollout_id"]}
-        cloud.act("shift", rollout={**named, "step_index": 0})  # past its shadow, which would take it back
-        wait_for(seen, (200, str(bad)), 12)
-        cloud.advance(3)
-        decided = cloud.act("check", rollout=named, phase="canary")
-        # THEN one update of the alias takes it back, and its endpoint goes
-        assert (decided["decision"], decided["reasons"][0]["code"]) == ("rollback", "error_rate"), decided
-        assert cloud.act("rollback", rollout=named, reasons=decided["reasons"])["rolled_back"]
-        close_run(cloud.store, "train-7", when=cloud.now(), status="failed")
-        wait_for(seen, (200, str(without)), seen[200, str(without)] + 10)
-        wait_until(lambda: cloud.endpoints_of_versions() == [endpoint])
+        assert (told["status"], told["previous_version"]) == ("passed", champion.version), told
+        # WHEN a version comes there that has no score for any row, THEN it is taken back
+        taken_back(cloud, seen, "train-6", small_model(bias=float("nan")), without)
         # AND all that is known of it says where it serves
+        wait_until(lambda: len(cloud.endpoints_of_versions()) == 1)
+        endpoint = cloud.passed_on_to()
         told = CliRunner().invoke(everloop, ["status", MODEL]).output
         assert re.search(rf"serverless +{endpoint}: function version \d+, the champion", told), told
         told = " ".join(CliRunner().invoke(everloop, ["trace", MODEL]).output.split())
@@ -500,17 +483,36 @@ def test_a_model_moves_among_all_targets_under_requests(cloud: Cloud) -> None:
         place = json.loads(CliRunner().invoke(everloop, ["manifest", MODEL, "--json"]).output)["manifest"]["target"]
         assert (place["kind"], place["endpoint"]) == ("sagemaker_serverless", endpoint)
         assert [one["code"] for one in cloud.act("reconcile")["differences"]] == ["idle_endpoint"], "that of instances"
-        # WHEN it moves back, THEN so it does by the same steps
+        # WHEN it is to be served by function versions, THEN one shares requests with the endpoint, and takes them all
         cloud.declare("lambda_alias", serverless=dict(SERVERLESS))
-        again = moved(cloud, seen, "train-8", small_model(bias=1.1))
-        assert seen[200, str(again)] > 0
+        moved(cloud, seen, "train-7", small_model(bias=1.0))
         assert cloud.passed_on_to() == ""
         # AND what is left, which nobody asks, is reported with the way to delete it
         left = cloud.act("reconcile")["differences"]
         assert [one["code"] for one in left] == ["idle_endpoint", "unknown_endpoint"], left
         assert f"delete-endpoint --endpoint-name {endpoint}" in left[1]["sentence"]
+        # WHEN it comes back, THEN so it does, and what was left is gone
+        cloud.declare("sagemaker_serverless", serverless=dict(SERVERLESS))
+        moved(cloud, seen, "train-8", small_model(bias=1.1))
+        wait_until(lambda: cloud.endpoints_of_versions() == [cloud.passed_on_to()])
     # AND nobody saw an error
     assert {status for status, _ in seen} == {200}, seen
+
+
+def taken_back(cloud: Cloud, seen: Seen, run_id: str, model: bytes, champion: int) -> None:
+    """Roll a version out past its shadow, and back for its errors: one update of the alias does that."""
+    bad = cloud.register(run_id, model)
+    rollout = start(cloud, run_id, bad)
+    assert any(f"-v{bad}-" in name for name in cloud.endpoints_of_versions())
+    named = {"rollout_id": rollout["rollout_id"]}
+    cloud.act("shift", rollout={**named, "step_index": 0})
+    wait_for(seen, (200, str(bad)), 12)
+    cloud.advance(3)
+    decided = cloud.act("check", rollout=named, phase="canary")
+    assert (decided["decision"], decided["reasons"][0]["code"]) == ("rollback", "error_rate"), decided
+    assert cloud.act("rollback", rollout=named, reasons=decided["reasons"])["rolled_back"]
+    close_run(cloud.store, run_id, when=cloud.now(), status="failed")
+    wait_for(seen, (200, str(champion)), seen[200, str(champion)] + 10)
 
 
 def moved(cloud: Cloud, seen: Seen, run_id: str, model: bytes, *, unseen: bool = False) -> int:
