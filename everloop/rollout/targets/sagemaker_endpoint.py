@@ -412,8 +412,8 @@ class SageMakerEndpointTarget:
         return sorted((number, name) for number, name in numbered if number is not None)
 
     def _delete_models(self, kept: set[str]) -> None:
-        """Delete models that no variant has and nobody needs."""
-        running = {variant["VariantName"] for variant in self._variants()}
+        """Delete models that no variant has and nobody needs; those of endpoints of versions are named alike."""
+        running = {variant["VariantName"] for variant in self._variants()} | self.door.endpoints_passed_on_to()
         for name in self._listed("list_models", "Models", "ModelName"):
             if self.place.is_model(name) and name not in kept | running:
                 self.client.delete_model(ModelName=name)

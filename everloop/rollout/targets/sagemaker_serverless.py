@@ -148,6 +148,9 @@ class SageMakerServerlessTarget:
         for name in self._named("list_endpoint_configs", "EndpointConfigs", "EndpointConfigName"):
             if name not in kept:
                 self.client.delete_endpoint_config(EndpointConfigName=name)
+        # Where the model comes from instances, their endpoint's variants have models of such names too.
+        on_instances = self._describe(self.place.name) or {}
+        kept |= {variant["VariantName"] for variant in on_instances.get("ProductionVariants", [])}
         for name in self._named("list_models", "Models", "ModelName"):
             if name not in kept:
                 self.client.delete_model(ModelName=name)

@@ -245,6 +245,9 @@ class TestAMoveIsARolloutOfItsOwn:
         assert (state.primary, state.candidate, state.percent) == (serving.lambda_version, variant, 10.0)
         instances.settle(serving.lambda_version)
         assert instances.current().primary == serving.lambda_version
+        # AND what is deleted meanwhile is nothing of the endpoint that serves
+        instances.prune({serving.lambda_version})
+        assert SEVENS in sagemaker.models
 
     def test_from_instances(
         self, target: SageMakerServerlessTarget, function: FakeLambda, sagemaker: FakeSageMaker
@@ -260,6 +263,7 @@ class TestAMoveIsARolloutOfItsOwn:
         assert function.serving() == {seven: 1.0}
         assert target.prune({seven})
         assert set(sagemaker.endpoints) == {SEVENS, PLACE.name}, "that of instances is not this target's"
+        assert variant in sagemaker.models, "it runs"
 
 
 def test_the_old_champions_endpoint_stays_through_the_bake_and_goes_when_it_is_retired(
