@@ -467,7 +467,7 @@ def test_a_model_moves_among_all_targets_under_requests(cloud: Cloud) -> None:
         # WHEN it is to be served without instances, THEN the champion is, and shares its requests with the next version
         cloud.declare("sagemaker_serverless", shadow=True, serverless=dict(SERVERLESS))
         without = moved(cloud, seen, "train-5", small_model(bias=0.9), unseen=True)
-        assert cloud.endpoints_of_versions() == [cloud.passed_on_to()]
+        wait_until(lambda: cloud.endpoints_of_versions() == [cloud.passed_on_to()])
         # AND a rollback to the one before can be tried there
         told = json.loads(CliRunner().invoke(everloop, ["drill", MODEL, "--json"]).output)
         assert (told["status"], told["previous_version"]) == ("passed", champion.version), told
