@@ -163,6 +163,24 @@ def test_other_code_is_named_and_what_is_not_there_stops_it(
         again(account, tmp_path / "altered")
 
 
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("../train.py", tarfile.REGTYPE), ("/tmp/train.py", tarfile.REGTYPE), ("train.py", tarfile.SYMTYPE)],
+)
+def test_a_code_archive_with_more_than_files_is_refused(
+    account: Recorded, tmp_path: Path, name: str, kind: bytes
+) -> None:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as tar:
+        member = tarfile.TarInfo(name)
+        member.type, member.linkname = kind, "elsewhere"
+        tar.addfile(member)
+    account.s3.put_object(Bucket=LAKE, Key="code.tar.gz", Body=packed.getvalue())
+    with pytest.raises(CommandError, match=f"the code archive has '{name}'"):
+        again(account, tmp_path / "new")
+    assert not list(tmp_path.rglob("train.py"))
+
+
 def test_the_command_says_so_by_its_exit_status(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     from everloop.cli.operations.reproduce import Rebuilt, Reproduced
 
