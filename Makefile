@@ -1,6 +1,7 @@
 # The two commands of this project: `make loop` and `make test`. Everything they need is set up inside the clone.
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
-  $$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$p && break; done)
+  $$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && \
+  $$p tools/fastest_python.py && break; done)
 VENV := .venv/bin
 
 # Compiled modules are kept beside their sources: every command, job and worker starts faster for it.
