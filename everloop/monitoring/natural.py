@@ -17,7 +17,8 @@ from everloop.monitoring.reference import Natural
 FEWEST_SPANS = 5
 """A span is judged only where the reference holds this many side by side: fewer say too little of their spread."""
 
-Cells = Sequence[int]
+Cells = Sequence[float]
+"""Counts, as floats: they hold whole numbers up to 2^53 exactly, and Python multiplies and divides them faster."""
 
 
 def natural_variation(daily: Sequence[BinCounts], longest: int, *, days_each: int = 1) -> tuple[Natural, ...]:
@@ -31,12 +32,12 @@ def natural_variation(daily: Sequence[BinCounts], longest: int, *, days_each: in
     longest : int
         In days.
     """
-    cells = [d.cells for d in daily if d.rows]
+    cells = [tuple(map(float, d.cells)) for d in daily if d.rows]
     units = len(cells)
     if units < FEWEST_SPANS:
         return ()
     floor = smallest_share(units * days_each)
-    cumulative: list[Cells] = list(accumulate(cells, _added, initial=(0,) * len(cells[0])))
+    cumulative: list[Cells] = list(accumulate(cells, _added, initial=(0.0,) * len(cells[0])))
     spans = range(1, min(longest // days_each, units // FEWEST_SPANS) + 1)
     distances = [_distances(cumulative, span, floor) for span in spans]
     if not distances:
@@ -50,17 +51,18 @@ def natural_variation(daily: Sequence[BinCounts], longest: int, *, days_each: in
 
 def _distances(cumulative: Sequence[Cells], span: int, floor: float) -> list[float]:
     """How far each span of so many units is from all the others; of ``cumulative`` the last are all of them."""
+    whole, all_rows = cumulative[-1], sum(cumulative[-1])
     parts = [tuple(map(sub, end, begin)) for begin, end in zip(cumulative, cumulative[span:], strict=False)]
-    return [_from_the_rest(part, cumulative[-1], floor) for part in parts]
+    return [_from_the_rest(part, whole, all_rows, floor) for part in parts]
 
 
-def _from_the_rest(part: Cells, whole: Cells, floor: float) -> float:
+def _from_the_rest(part: Cells, whole: Cells, all_rows: float, floor: float) -> float:
     """:func:`~everloop.monitoring.divergence.distance` of a part from the rest of the whole.
 
     A reference takes hundreds of them, so it is written in whole numbers: with n of N rows in the part, and b of B in a
     bin of it, ``b / n - (B - b) / (N - n)`` is ``(b N - B n) / (n (N - n))``.
     """
-    all_rows, rows = sum(whole), sum(part)
+    rows = sum(part)
     others = all_rows - rows
     least = floor * others
     terms = [
@@ -70,7 +72,7 @@ def _from_the_rest(part: Cells, whole: Cells, floor: float) -> float:
     return math.fsum(terms) / (rows * rows * others)
 
 
-def _added(left: Cells, right: Cells) -> tuple[int, ...]:
+def _added(left: Cells, right: Cells) -> tuple[float, ...]:
     return tuple(map(add, left, right))
 
 
@@ -108,7 +110,7 @@ def _freedom_by_moments(distances: Sequence[float]) -> float:
     return 2 * mean**2 / variance if variance > 0 else math.inf
 
 
-def _scaled(counts: Cells, rows: Sequence[int], floor: float) -> list[float]:
+def _scaled(counts: Cells, rows: Sequence[float], floor: float) -> list[float]:
     """A bin's share on each day less its mean over days, in units of the root of its share overall."""
     shares = [count / total for count, total in zip(counts, rows, strict=True)]
     mean, unit = math.fsum(shares) / len(shares), math.sqrt(max(sum(counts) / sum(rows), floor))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from operator import add
 
 from everloop.documents.window import DecisionsDocument, OutcomesDocument, ProfileDocument
 from everloop.monitoring.exceptions import BinsDifferError, ProfileFormatError
@@ -258,4 +259,4 @@ def _added(left: tuple[int, ...], right: tuple[int, ...]) -> tuple[int, ...]:
         return left or right
     if len(left) != len(right):
         raise BinsDifferError(f"{len(left)} counts and {len(right)} counts can't be added")
-    return tuple(a + b for a, b in zip(left, right, strict=True))
+    return tuple(map(add, left, right))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -21,15 +22,15 @@ POLICY = DriftPolicy(days=7, window_days=1, minimum_rows=100, false_alarm_rate=0
 BINS = CategoryBins(tuple("abcdefghi"))
 
 
-def day_of(
-    rng: np.random.Generator, spread: float, previous: np.ndarray | None = None, tilt: float = 0.0, rows: int = 800
-) -> tuple[BinCounts, np.ndarray]:
-    """Counts of a day whose own shares wander: log ratios of an autocorrelated process."""
-    fresh = rng.normal(0, spread, 10)
-    state = fresh if previous is None else 0.5 * previous + np.sqrt(0.75) * fresh
-    logits = state + tilt * np.arange(10) / 9
-    shares = np.exp(logits) / np.exp(logits).sum()
-    return BinCounts(tuple(int(n) for n in rng.multinomial(rows, shares))), state
+def days_of(rng: np.random.Generator, spread: float, tilts: np.ndarray, rows: np.ndarray) -> list[BinCounts]:
+    """Counts of days whose own shares wander: log ratios of an autocorrelated process."""
+    states = rng.normal(0, spread, (len(rows), 10))
+    for before, state in itertools.pairwise(states):
+        state *= np.sqrt(0.75)
+        state += 0.5 * before
+    shares = np.exp(states + tilts[:, None] * np.arange(10) / 9)
+    counts = rng.multinomial(rows, shares / shares.sum(axis=1, keepdims=True))
+    return [BinCounts(tuple(day)) for day in counts.tolist()]
 
 
 def world(
@@ -38,12 +39,9 @@ def world(
     """A reference of ``days`` days, and the seven days after it, newest first."""
     names = [f"f{i}" for i in range(features)]
     references, after = {}, {}
+    tilts, counted_rows = np.repeat([0.0, tilt], [days, 7]), np.repeat([800, rows], [days, 7])
     for name in names:
-        state, daily = None, []
-        for day in range(days + 7):
-            after_it = day >= days
-            counts, state = day_of(rng, spread, state, tilt if after_it else 0.0, rows if after_it else 800)
-            daily.append(counts)
+        daily = days_of(rng, spread, tilts, counted_rows)
         total = sum(daily[1:days], daily[0])
         references[name] = FeatureReference(BINS, total, natural_variation(daily[:days], 7))
         after[name] = daily[days:]
