@@ -59,7 +59,7 @@ def _distances(cumulative: Sequence[Cells], span: int, floor: float) -> list[flo
 def _from_the_rest(part: Cells, whole: Cells, all_rows: float, floor: float) -> float:
     """:func:`~everloop.monitoring.divergence.distance` of a part from the rest of the whole.
 
-    A reference takes hundreds of them, so it is written in whole numbers: with n of N rows in the part, and b of B in a
+    A reference takes hundreds of them, so nothing is divided on the way: with n of N rows in the part, and b of B in a
     bin of it, ``b / n - (B - b) / (N - n)`` is ``(b N - B n) / (n (N - n))``.
     """
     rows = sum(part)
