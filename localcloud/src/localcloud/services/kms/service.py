@@ -8,4 +8,5 @@ SERVICE = Service(
     package="localcloud.services.kms",
     signing_name="kms",
     backend="kms",
+    hooks=("hook",),
 )
