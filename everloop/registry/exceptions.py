@@ -168,6 +168,10 @@ class ArtifactMissingError(RegistryError, TerminalError):
     """A file that a registered version needs is not where the evaluation writes it."""
 
 
+class SigningRefusedError(RegistryError, TerminalError):
+    """The platform's key does not sign, or does not say what its public half is."""
+
+
 class ParentRefusedError(RegistryError, TerminalError):
     """A candidate says that it continues a version, and that is not the one its run was to continue."""
 
