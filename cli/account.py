@@ -46,6 +46,8 @@ class Platform:
     ----------
     audit_bucket : str
         Empty where an earlier release is deployed, which locked no audit records.
+    signing_key : str
+        The ARN of the key that signs versions; empty where an earlier release is deployed, which signed none.
     """
 
     table: str
@@ -57,6 +59,7 @@ class Platform:
     glue_database: str
     api_endpoint: str
     audit_bucket: str = ""
+    signing_key: str = ""
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,9 @@ CHAMPION_CALIBRATED = "Champion Calibrated"
 SERVING_CHANGES = (CHAMPION_PROMOTED, VERSION_ROLLED_BACK, CHAMPION_CALIBRATED)
 """Those that carry a serving manifest."""
 
+SIGNING_ALIAS = "alias/everloop/signing"
+"""The alias of the key that signs what is registered."""
+
 BY_STATE = "by_state"
 BY_SNAPSHOT = "by_snapshot"
 """The registry's indexes: from a state to its versions of all models, and from a snapshot to its versions."""

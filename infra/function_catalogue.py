@@ -51,13 +51,13 @@ PIPELINE_FUNCTIONS: Mapping[str, FunctionFacts] = {
     "gate": FunctionFacts("Decides whether a candidate passes", 512, 60, ()),
     # It holds a refit and its evaluated model at once, each as large as a model may be.
     "register": FunctionFacts(
-        "Registers a candidate's artifacts", 2048, 120, ("TABLE", "REGISTRY_WRITER", "ARTIFACT_BUCKET")
+        "Registers a candidate's artifacts", 2048, 120, ("TABLE", "REGISTRY_WRITER", "ARTIFACT_BUCKET", "SIGNING_KEY")
     ),
     "rollout": FunctionFacts(
         "Publishes versions, shifts, rolls back and reconciles traffic, and calibrates the serving version",
         512,
         180,
-        ("TABLE", "REGISTRY_WRITER", "ARTIFACT_BUCKET", "EVENT_BUS"),
+        ("TABLE", "REGISTRY_WRITER", "ARTIFACT_BUCKET", "EVENT_BUS", "SIGNING_KEY", "AUDIT_BUCKET"),
         # By the pipeline it is not, and by what the monitor learned, and to reconcile, it is.
         asynchronous=True,
     ),

@@ -188,6 +188,7 @@ class ModelFunctions(Construct):
             "LAKE_BUCKET": self._platform.lake.bucket_name,
             "ARTIFACT_BUCKET": self._platform.artifacts.bucket_name,
             "AUDIT_BUCKET": self._platform.audit.bucket_name,
+            "SIGNING_KEY": self._platform.signing_key_arn,
             "EVENT_BUS": EVENT_BUS,
             "ATHENA_WORKGROUP": ATHENA_WORKGROUP,
             "GLUE_DATABASE": GLUE_DATABASE,

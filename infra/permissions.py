@@ -192,6 +192,7 @@ class ModelPermissions:
             self.artifact_objects(("s3:PutObject",)),
             self._table(*GET),
             self._send_commands("register"),
+            self._signing_key("kms:GetPublicKey", "kms:Sign"),
         ]
 
     def _rollout(self) -> list[Grant]:
@@ -221,6 +222,7 @@ class ModelPermissions:
             self._table(*READ),
             self._send_commands("rollout"),
             *self._look_at_deployed(),
+            *self._admit(),
             *self._archive_manifests(),
             *(self._endpoint() if self.endpoint_role_arn else []),
             *(self._compare() if self.compares else []),
@@ -256,6 +258,12 @@ class ModelPermissions:
             ),
             self.artifact_objects(("s3:GetObject",)),
         ]
+
+    def _admit(self) -> list[Grant]:
+        """Ask whose signature a version must have, and of one without whether it was registered so."""
+        bucket = self.platform.audit
+        records = (bucket.arn_for_objects(f"{self.names.model}/*"),)
+        return [self._signing_key("kms:GetPublicKey"), Grant(("s3:GetObject",), records, OBJECTS)]
 
     def _archive_manifests(self) -> list[Grant]:
         """Put serving manifests where none is."""
@@ -468,6 +476,10 @@ class ModelPermissions:
         """Put rows on the stream of ``predictions`` or ``labels``."""
         stream = self.arn("firehose", f"deliverystream/{self.names.stream(kind)}")
         return Grant(("firehose:PutRecordBatch",), (stream,))
+
+    def _signing_key(self, *actions: str) -> Grant:
+        """Do this with the platform's key. To sign with it is for the function alone that registers."""
+        return Grant(actions, (self.platform.signing_key_arn,))
 
     def _put_events(self) -> Grant:
         return Grant(("events:PutEvents",), (self.platform.bus_arn(self.stack),))

@@ -17,7 +17,7 @@ from everloop.names import ATHENA_WORKGROUP, EVENT_BUS, GLUE_DATABASE
 class Platform:
     """The platform's resources, as model stacks see them.
 
-    Only what CloudFormation names or numbers itself (table, buckets, topic, API) crosses as a stack export:
+    Only what CloudFormation names or numbers itself (table, buckets, topic, key, API) crosses as a stack export:
     those live as long as the platform. The bus, the database and the workgroup have fixed names and are found by
     them.
     """
@@ -27,6 +27,7 @@ class Platform:
     artifacts: s3.IBucket
     audit: s3.IBucket
     topic: sns.ITopic
+    signing_key_arn: str
     api_id: str
     api_endpoint: str
     exports: Exports

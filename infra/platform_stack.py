@@ -15,12 +15,13 @@ from everloop.infra.messaging import AlertTopic, EventBus
 from everloop.infra.platform_reference import Platform
 from everloop.infra.routes import USUAL
 from everloop.infra.settings import AuditLock
+from everloop.infra.signing import SigningKey
 from everloop.infra.storage import RegistryTable, Storage
 from everloop.names import ACCESS_LOG, ATHENA_WORKGROUP, EVENT_BUS, GLUE_DATABASE, PLATFORM_PARAMETER
 
 
 class PlatformStack(Stack):
-    """Registry, lake, artifacts, locked audit records, bus, alerts, catalogue and API."""
+    """Registry, lake, artifacts, locked audit records, signing key, bus, alerts, catalogue and API."""
 
     def __init__(self, scope: Construct, construct_id: str, *, audit_lock: AuditLock, **properties: Any) -> None:
         super().__init__(scope, construct_id, **properties)
@@ -28,6 +29,7 @@ class PlatformStack(Stack):
         storage = Storage(self, "Storage", audit_lock=audit_lock)
         EventBus(self, "Events")
         topic = AlertTopic(self, "Alerts").topic
+        signing_key_arn = SigningKey(self, "Signing").key.key_arn
         Analytics(self, "Analytics", lake=storage.lake)
         api = HttpApi(
             self,
@@ -47,6 +49,7 @@ class PlatformStack(Stack):
             artifacts=storage.artifacts,
             audit=storage.audit,
             topic=topic,
+            signing_key_arn=signing_key_arn,
             api_id=api.api_id,
             api_endpoint=api.api_endpoint,
             exports=exports_of(self, storage.lake.bucket_arn, storage.artifacts.bucket_arn, storage.audit.bucket_arn),
@@ -64,6 +67,7 @@ class PlatformStack(Stack):
                     "audit_bucket": storage.audit.bucket_name,
                     "event_bus": EVENT_BUS,
                     "alert_topic_arn": topic.topic_arn,
+                    "signing_key": signing_key_arn,
                     "athena_workgroup": ATHENA_WORKGROUP,
                     "glue_database": GLUE_DATABASE,
                     "api_endpoint": api.api_endpoint,

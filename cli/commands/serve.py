@@ -23,6 +23,13 @@ from everloop.server.container import container_variables
     help="The hash of manifest.json, where ARTEFACT is a folder or an S3 address. [$EVERLOOP_MANIFEST_SHA256]",
 )
 @click.option(
+    "--signed-by",
+    envvar="EVERLOOP_SIGNER",
+    metavar="FINGERPRINT",
+    help="Whose signature the manifest must have: SHA-256 of the key. [$EVERLOOP_SIGNER, the registry's or serving"
+    " manifest's; for a folder or an S3 address none is checked]",
+)
+@click.option(
     "--calibration",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="The calibration to serve with, a file. [the one in use, where ARTEFACT is a model; else none]",
@@ -57,6 +64,7 @@ def serve(
     artefact: str,
     version: int | None,
     manifest_sha256: str | None,
+    signed_by: str | None,
     calibration: Path | None,
     declaration: Path | None,
     host: str,
@@ -70,17 +78,20 @@ def serve(
 
     ARTEFACT is a deployed model (its champion, or --version), a folder with a version's files, their S3 address, or a
     file with a serving manifest (`everloop manifest`). By default it is $EVERLOOP_ARTEFACT, or /opt/ml/model, where
-    SageMaker puts a container's model. Each file is held against its hash before it is served. /metrics has what
-    Prometheus reads. `everloop docs serve` says more.
+    SageMaker puts a container's model. Each file is held against its hash before it is served, and the manifest
+    against its signature where it is known who signed. /metrics has what Prometheus reads. `everloop docs serve` says
+    more.
     """
     output = Output(as_json)
     if capture is not None and stream:
         raise click.UsageError("rows are captured in one place: leave --capture or --stream out")
     declared = None if declaration is None else _as_json(declaration)
-    chosen = Chosen(artefact, version, manifest_sha256, calibration, container_variables(), declared)
+    chosen = Chosen(artefact, version, manifest_sha256, signed_by, calibration, container_variables(), declared)
     started = start(chosen, host=host, port=port, queue=queue, capture=capture, stream=stream)
     output.document(started.facts)
     output.say(f"{started.facts['model']}, version {started.facts['version']}, at {started.facts['url']}")
+    signer = started.facts["signed_by"]
+    output.say(f"signed by key {signer}" if signer else "not signed, or no --signed-by: the hash alone was checked")
     output.say(
         f"calibration: {started.facts['calibration'] or 'none'}; captured: {started.facts['capture'] or 'nothing'}"
     )

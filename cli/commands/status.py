@@ -12,7 +12,12 @@ from everloop.cli.operations.declarations import is_project, model_folders
 from everloop.cli.operations.money import money_sentence, window_money_sentence
 from everloop.cli.operations.runs import why_no_refit
 from everloop.cli.operations.status import ModelStatus, model_status
-from everloop.cli.operations.stories import calibration_sentence, drill_sentence, waiver_sentence
+from everloop.cli.operations.stories import (
+    calibration_sentence,
+    drill_sentence,
+    signer_sentence,
+    waiver_sentence,
+)
 from everloop.cli.options import json_option, models_directory_option
 from everloop.cli.output import Output, minute
 from everloop.documents.deployment import told_difference
@@ -80,6 +85,7 @@ def _facts(found: ModelStatus) -> list[list[Any]]:
         serving += f", the evaluated model, not a refit: {why_no_refit(version.refit)}"
     return [
         ["serves", serving],
+        *([["signed", signer_sentence(version)]] if version else []),
         *([["calibration", _calibration(found)]] if champion else []),
         *([["intervals", _intervals(found)]] if _intervals(found) else []),
         ["own labels", own.sentence if own else "none yet"],

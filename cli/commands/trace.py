@@ -7,7 +7,13 @@ import click
 from everloop.cli.account import Account, DeployedModel
 from everloop.cli.operations.endpoints import passed_on_to
 from everloop.cli.operations.money import money_sentence
-from everloop.cli.operations.stories import calibration_sentence, describe, environment_sentence, waiver_cells
+from everloop.cli.operations.stories import (
+    calibration_sentence,
+    describe,
+    environment_sentence,
+    signer_sentence,
+    waiver_cells,
+)
 from everloop.cli.options import json_option, model_argument
 from everloop.cli.output import Output, minute
 from everloop.numbers_of import number_of
@@ -47,6 +53,7 @@ def trace(model: str, version: int | None, snapshot: str | None, as_json: bool) 
         ["artefact", found.version.artifact_prefix],
         *([name, f"sha256 {file['sha256']} ({file['bytes']:,} bytes)"] for name, file in found.version.files.items()),
         ["manifest", f"sha256 {found.version.manifest_sha256}"],
+        ["signed", signer_sentence(found.version)],
         ["training code", f"sha256 {found.version.code_sha256}"],
         *([["environment", environment_sentence(found.version.environment)]] if found.version.environment else []),
         ["function code", f"sha256 {found.champion.code_sha256}" if found.champion else ""],

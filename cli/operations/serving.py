@@ -41,11 +41,16 @@ class Chosen:
     artefact: str
     version: int | None = None
     manifest_sha256: str | None = None
+    signed_by: str | None = None
     calibration: Path | None = None
     container: Mapping[str, str] = field(default_factory=dict)
     """The variables of a container of SageMaker's: a calibration and the declared features may be among them."""
     declaration: Any = None
     """The declaration as JSON values, where one is given."""
+
+    def signer(self, known: str | None = None) -> str:
+        """Whose signature is checked: who was named, or else who is ``known`` to have signed; empty for nobody's."""
+        return self.signed_by or known or ""
 
 
 @dataclass(frozen=True)
@@ -78,7 +83,7 @@ def start(
         from everloop.serving.typed_rows import TypedReader  # noqa: F401  # asked for later, when none can say so
     except ModuleNotFoundError as error:
         raise CommandError(f"the package {error.name} is missing", INSTALL) from error
-    artifact = _artifact(chosen)
+    artifact, signer = _artifact(chosen)
     model, version = artifact.manifest.model, artifact.manifest.version
     try:
         writer: RecordWriter | None = None if capture is None else FileWriter(capture)
@@ -104,7 +109,7 @@ def start(
         if previous is not None or told["use"] != PREVIOUS_CHAMPION:
             fallback = Fallback(model, told, document, version=version, source=None, previous=previous)
     service = PredictionService(model, lambda: artifact, writer, time.perf_counter, features, fallback, capturing)
-    metrics = ServerMetrics(model, version, name)
+    metrics = ServerMetrics(model, version, name, signer)
     application = Application(service, model, metrics, clock=partial(datetime.now, UTC), queue=queue)
     try:
         listening = listen(host, port)
@@ -116,6 +121,7 @@ def start(
     facts = {
         "model": model,
         "version": version,
+        "signed_by": signer or None,
         "calibration": name or None,
         "fallback": None if fallback is None else fallback.use,
         "capture": stream or (None if capture is None else str(capture)),
@@ -152,23 +158,24 @@ def _name_of(artifact: Artifact) -> str:
     return "" if artifact.calibration is None else calibration_name(artifact.calibration.sha256)
 
 
-def _artifact(chosen: Chosen) -> Artifact:
+def _artifact(chosen: Chosen) -> tuple[Artifact, str]:
+    """What is served, verified; and whose signature it has, empty where its hash alone was checked."""
     from everloop.server.files import files_of
     from everloop.serving.artifact import load_artifact, verified_artifact
     from everloop.serving.exceptions import ArtifactRefusedError
 
-    folder = Path(chosen.artefact)
+    folder, signer = Path(chosen.artefact), chosen.signer()
     try:
         if chosen.artefact.startswith("s3://"):
             bucket, _, prefix = chosen.artefact.removeprefix("s3://").partition("/")
             prefix = f"{prefix.rstrip('/')}/"
-            return load_artifact(
-                Account().client("s3"), bucket, prefix, _hash(chosen), calibration=_calibration(chosen)
-            )
+            s3, text = Account().client("s3"), _calibration(chosen)
+            return load_artifact(s3, bucket, prefix, _hash(chosen), calibration=text, signer=signer), signer
         if folder.suffix == ".json" and folder.is_file():
             return _of_manifest(folder, chosen)
         if folder.is_dir() or chosen.artefact == CONTAINER_FOLDER or "/" in chosen.artefact:
-            return verified_artifact(files_of(folder), _hash(chosen), calibration=_calibration(chosen))
+            text = _calibration(chosen)
+            return verified_artifact(files_of(folder), _hash(chosen), calibration=text, signer=signer), signer
         return _of_model(chosen)
     except ArtifactRefusedError as error:
         raise CommandError(
@@ -176,7 +183,7 @@ def _artifact(chosen: Chosen) -> Artifact:
         ) from error
 
 
-def _of_manifest(path: Path, chosen: Chosen) -> Artifact:
+def _of_manifest(path: Path, chosen: Chosen) -> tuple[Artifact, str]:
     """The version that a serving manifest names, with its calibration."""
     from everloop.serving.artifact import load_artifact
 
@@ -192,15 +199,18 @@ def _of_manifest(path: Path, chosen: Chosen) -> Artifact:
         bucket, prefix, sha256 = (str(served[name]) for name in ("bucket", "prefix", "manifest_sha256"))
         model, version = str(manifest["model"]), int(manifest["version"])
         text = "" if calibration is None else str(calibration["text"])
+        # A manifest of an earlier release does not say.
+        signer = chosen.signer(served.get("signer"))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise CommandError(
             f"{path} is no serving manifest: {error!r}", "`everloop manifest MODEL --json` writes one"
         ) from error
     s3 = Account().client("s3")
-    return load_artifact(s3, bucket, prefix, sha256, model=model, version=version, calibration=text)
+    loaded = load_artifact(s3, bucket, prefix, sha256, model=model, version=version, calibration=text, signer=signer)
+    return loaded, signer
 
 
-def _of_model(chosen: Chosen) -> Artifact:
+def _of_model(chosen: Chosen) -> tuple[Artifact, str]:
     from everloop.serving.artifact import load_artifact
 
     if chosen.manifest_sha256:
@@ -219,7 +229,8 @@ def _of_model(chosen: Chosen) -> Artifact:
     if not calibration and champion is not None and champion.version == version.version:
         in_force = store.calibrations.in_force(champion)
         calibration = "" if in_force is None else in_force.calibration or ""
-    return load_artifact(
+    signer = chosen.signer(version.signer)
+    loaded = load_artifact(
         account.client("s3"),
         account.platform.artifact_bucket,
         version.artifact_prefix,
@@ -227,7 +238,9 @@ def _of_model(chosen: Chosen) -> Artifact:
         model=model,
         version=version.version,
         calibration=calibration,
+        signer=signer,
     )
+    return loaded, signer
 
 
 def _hash(chosen: Chosen) -> str:

@@ -13,7 +13,7 @@ from everloop.recalibration.written import calibration_name
 from everloop.registry.calibration_records import CalibrationFreeze, CalibrationRecord, ServedApart, served_apart
 from everloop.registry.drills import BEGUN, ENDED, FAILED, GAVE_WAY, Drill
 from everloop.registry.reconciliations import AGREES, DIFFERS, EXPLAINED, PUT_RIGHT
-from everloop.registry.records import AuditRecord
+from everloop.registry.records import AuditRecord, Version
 from everloop.registry.reproductions import REPRODUCED
 from everloop.registry.waivers import REVOKED, WAIVED, Waiver
 
@@ -87,6 +87,11 @@ def environment_sentence(found: EnvironmentRecord) -> str:
     if found["differences"]:
         return f"{said}; two environments: {'; '.join(found['differences'])}"
     return f"{said}; the same for training and evaluation"
+
+
+def signer_sentence(found: Version) -> str:
+    """Whose signature a version's manifest has, in a line."""
+    return "not signed" if found.signer is None else f"by key {found.signer}"
 
 
 def _run_opened(record: AuditRecord, details: AuditDetails) -> str:

@@ -19,6 +19,7 @@ FREE: Mapping[str, str] = {
     "AWS::Events::EventBus": "billed by its events, which are counted at the rules",
     "AWS::IAM::Policy": "IAM is free",
     "AWS::IAM::Role": "IAM is free",
+    "AWS::KMS::Alias": "free",
     "AWS::Lambda::Alias": "free without provisioned concurrency",
     "AWS::Lambda::LayerVersion": "free; counts towards the quota of code storage",
     "AWS::Lambda::Permission": "free",
@@ -71,5 +72,7 @@ NOT_COUNTED = (
     "the CDK's bootstrap: the packages that it keeps in S3",
     "traces of requests for which a caller asks (X-Amzn-Trace-Id with Sampled=1), $5 for a million",
     "alarms that go off: messages, and requests to the key of the topic",
+    "requests to the key that signs versions: two for a registration and one for each start of the rollout function,"
+    " $0.15 for ten thousand",
 )
 """What costs little or depends on who calls, and is in no line."""

@@ -185,6 +185,7 @@ class RegisterVersion(Command):
     refit: RefitChoice | None
     update: TrainingUpdate | None = None
     environment: EnvironmentRecord | None = None
+    signer: str | None = None
 
     def carry_out(self, store: RegistryStore) -> Record | None:
         return store.versions.register(**vars(self))

@@ -60,6 +60,8 @@ class Version(Record):
         The version that it continues by warm start; None where it was trained in full.
     environment : dict or None
         Python, packages and lock of its evaluation, and how its training's differed; None of an earlier release.
+    signer : str or None
+        The fingerprint of the key that signed its manifest; None of an earlier release.
     """
 
     DOCUMENTS: ClassVar[frozenset[str]] = frozenset({"files", "metrics", "gate", "refit", "environment"})
@@ -82,6 +84,7 @@ class Version(Record):
     readmitted_by: str | None = None
     parent_version: int | None = None
     environment: EnvironmentRecord | None = None
+    signer: str | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "state", State(self.state))

@@ -4,7 +4,7 @@ Where a refit serves, its files stand in their place, and the evaluated ones bes
 
 Order: hash the evaluated files, take the number (state ``experimenting``), copy the files, write the manifest last,
 and only then move to ``evaluated``. So a version that may go on always has all of its files, and a retry after a
-crash finds its number and finishes the copy.
+crash finds its number and finishes the copy. The platform's key signs the manifest; the signature stands beside it.
 """
 
 from __future__ import annotations
@@ -41,8 +41,10 @@ from everloop.manifest import (
 from everloop.objects import ObjectTooLargeError, read_object
 from everloop.registry.exceptions import ArtifactMismatchError, ArtifactMissingError
 from everloop.registry.records import Version
+from everloop.registry.signing import SigningKey
 from everloop.registry.store import RegistryStore
 from everloop.shown import shown
+from everloop.signature import SIGNATURE
 from everloop.typed_json import JsonObject, read_as
 
 _TYPES = {"onnx": "application/octet-stream", "zip": "application/zip", "json": "application/json"}
@@ -82,14 +84,23 @@ def recorded_verdict(gate: GateState) -> GateVerdict:
 
 
 def register_candidate(
-    candidate: Candidate, *, store: RegistryStore, s3: Any, artifact_bucket: str, at: datetime, actor: str
+    candidate: Candidate,
+    *,
+    store: RegistryStore,
+    s3: Any,
+    artifact_bucket: str,
+    key: SigningKey,
+    at: datetime,
+    actor: str,
 ) -> Version:
-    """Register a candidate and store its files. Once per run, repeatable.
+    """Register a candidate, sign its manifest and store its files. Once per run, repeatable.
 
     Parameters
     ----------
     s3
         A boto3 ``s3`` client.
+    key : SigningKey
+        Signs the manifest.
 
     Returns
     -------
@@ -102,7 +113,9 @@ def register_candidate(
         When a file is not there.
     ArtifactMismatchError
         When the report is not the one the gate judged, the files are not what it says was evaluated, or they differ
-        from what was registered before.
+        from what was registered before, or another key is to sign them than did then.
+    SigningRefusedError
+        When the key does not sign.
     """
     contents = {name: _read(s3, candidate.evaluation_uri, name) for name in FILES}
     check_judged(contents["report.json"], candidate.gate["report_sha256"], candidate.evaluation_uri)
@@ -124,6 +137,7 @@ def register_candidate(
         refit=recorded_choice(candidate.refit),
         update=recorded_update(contents[TRAINING], candidate.evaluation_uri),
         environment=recorded_environment(report),
+        signer=key.signer,
         at=at,
         actor=actor,
     )
@@ -143,11 +157,29 @@ def register_candidate(
             f"run {candidate.run_id} is registered as version {version.version} with other files than"
             f" {candidate.evaluation_uri} has now; start a new run"
         )
-    for name, data in [*contents.items(), (MANIFEST, sealed.content)]:
+    for name, data in [*contents.items(), *_signed(sealed, version, key), (MANIFEST, sealed.content)]:
         _write(s3, artifact_bucket, version.artifact_prefix + name, data)
     if candidate.gate["verdict"] != "pass":
         return version
     return store.versions.mark_evaluated(version.version, at=at, actor=actor)
+
+
+def _signed(sealed: Manifest, version: Version, key: SigningKey) -> list[tuple[str, bytes]]:
+    """The signature's file; none where a release before registered the version, and only its files are completed.
+
+    Raises
+    ------
+    ArtifactMismatchError
+        When another key is recorded as the one that signs it.
+    """
+    if version.signer is None:
+        return []
+    if version.signer != key.signer:
+        raise ArtifactMismatchError(
+            f"version {version.version} is registered as signed by key {version.signer}, and the platform's key is"
+            f" {key.signer} now; start a new run"
+        )
+    return [(SIGNATURE, key.sign(sealed.content).to_bytes())]
 
 
 def recorded_update(training: bytes, uri: str) -> TrainingUpdate | None:

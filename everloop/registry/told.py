@@ -50,7 +50,7 @@ def told_versions(records: Sequence[AuditRecord]) -> dict[int, Facts]:
             update = record.details.get("update")
             parent = update.get("parent") if isinstance(update, dict) else None
             facts["parent_version"] = parent
-            facts["environment"] = record.details.get("environment")
+            facts |= {name: record.details.get(name) for name in ("environment", "signer")}
             versions[record.version] = {"run_id": record.run_id, "created_at": record.at, **facts}
         if record.version in versions and record.action in ("registered", "transition"):
             state = {"state": record.details.get("to"), "state_since": record.at, "reason": record.reason}

@@ -92,6 +92,7 @@ class Versions:
         refit: RefitChoice | None = None,
         update: TrainingUpdate | None = None,
         environment: EnvironmentRecord | None = None,
+        signer: str | None = None,
     ) -> Version:
         """Register what a run produced, as ``experimenting``, under the next number. Once per run.
 
@@ -110,6 +111,8 @@ class Versions:
             Of a training that was asked to continue the champion: what it did.
         environment : EnvironmentRecord, optional
             Where it was evaluated, and how that differed from where it was trained.
+        signer : str, optional
+            The fingerprint of the key that signs the manifest.
 
         Raises
         ------
@@ -154,6 +157,7 @@ class Versions:
                 reason=_gate_reason(gate),
                 parent_version=parent,
                 environment=environment,
+                signer=signer,
             )
             finished = replace(
                 run,
@@ -184,6 +188,7 @@ class Versions:
                     "refit": refit or {},
                     **({"update": update} if update else {}),
                     **({"environment": environment} if environment else {}),
+                    **({"signer": signer} if signer else {}),
                 },
             )
             same_run = holds(f"run {run_id} is {run.status}", status=run.status)

@@ -15,11 +15,12 @@ from everloop.rollout.exceptions import EventNotAcceptedError
 
 
 class ServedFrom(TypedDict):
-    """Where the registered files stand."""
+    """Where the registered files stand, and the fingerprint of the key that signed their manifest; None for none."""
 
     bucket: str
     prefix: str
     manifest_sha256: str
+    signer: str | None
     files: Files
 
 
@@ -87,6 +88,7 @@ def serving_manifest(
             "bucket": bucket,
             "prefix": version.artifact_prefix,
             "manifest_sha256": version.manifest_sha256,
+            "signer": version.signer,
             "files": version.files,
         },
         "calibration": calibration,

@@ -154,7 +154,7 @@ class Calibrator:
     def _artifact(self, champion: Champion, text: str) -> ServedArtifact:
         version = self.store.versions.get(champion.version)
         before = beside(stood_by(self.store, version.version), text) if self.stands_by else None
-        return ServedArtifact(version.version, version.artifact_prefix, version.manifest_sha256, text, before)
+        return ServedArtifact.of(version, text, before)
 
     def _settle(self) -> None:
         """Send every request to where the registry's pointer is, unless a rollout shares them out by now."""

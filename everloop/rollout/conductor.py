@@ -15,7 +15,7 @@ from everloop.documents.records import AliasFound, GuardrailCheck, Phase
 from everloop.model_file.worst_case import longest_rollout_minutes
 from everloop.reasons import Reason, ReasonDocument
 from everloop.registry.exceptions import ChampionChangedError, RolloutEndedError
-from everloop.registry.records import Champion, Rollout, Version
+from everloop.registry.records import Champion, Rollout
 from everloop.registry.store import RegistryStore
 from everloop.rollout.announcements import Announcer, ServingManifest, serving_manifest
 from everloop.rollout.answer_measures import NOTHING_JUDGED, Judged, judge
@@ -92,7 +92,7 @@ class Conductor:
         # New code serves what serves now; a version begins with no calibration, since none was learned for it.
         calibration = self._calibration(champion) if kind == "code" else ""
         before = self._standby(number, champion, at, calibration)
-        published = self.target.publish(_artifact(registered, calibration, before))
+        published = self.target.publish(ServedArtifact.of(registered, calibration, before))
         rollout = Rollout(
             model=self.store.model,
             rollout_id=run_id,
@@ -283,7 +283,7 @@ class Conductor:
             return None
         calibration = self._calibration(champion)
         before = self._standby(champion.version, champion, at, calibration)
-        artifact = _artifact(self.store.versions.get(champion.version), calibration, before)
+        artifact = ServedArtifact.of(self.store.versions.get(champion.version), calibration, before)
         if self.target.holds(champion.lambda_version, artifact):
             return champion
         if not self.target.current().pinned:
@@ -520,10 +520,6 @@ class Conductor:
 
 
 _UNEXPLAINED: ReasonDocument = {"code": "pipeline_failed", "sentence": "the pipeline failed during the rollout"}
-
-
-def _artifact(version: Version, calibration: str, before: Standby | None) -> ServedArtifact:
-    return ServedArtifact(version.version, version.artifact_prefix, version.manifest_sha256, calibration, before)
 
 
 def _situation(rollout: Rollout) -> Situation:

@@ -28,6 +28,7 @@ MANIFEST_VARIABLE = "EVERLOOP_MANIFEST_SHA256"
 VERSION_VARIABLE = "EVERLOOP_VERSION"
 CALIBRATION_VARIABLE = "EVERLOOP_CALIBRATION"
 DECLARED_VARIABLE = "EVERLOOP_DECLARED"
+SIGNER_VARIABLE = "EVERLOOP_SIGNER"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +82,7 @@ class ContainerPlace:
             **self._fixed,
             VERSION_VARIABLE: str(artifact.version),
             MANIFEST_VARIABLE: artifact.manifest_sha256,
+            **({SIGNER_VARIABLE: artifact.signer} if artifact.signer else {}),
             **dict(in_parts(CALIBRATION_VARIABLE, artifact.calibration, LONGEST_VALUE)),
             **self._standing_by(artifact),
         }
@@ -154,7 +156,8 @@ def is_model_of(endpoint: str, name: str) -> bool:
 
 def served_hash(artifact: ServedArtifact) -> str:
     """What the name of a model ends with that serves ``artifact``."""
-    return sha256_of([artifact.version, artifact.prefix, artifact.manifest_sha256, artifact.calibration])[:6]
+    signed = [artifact.signer] if artifact.signer else []
+    return sha256_of([artifact.version, artifact.prefix, artifact.manifest_sha256, artifact.calibration, *signed])[:6]
 
 
 def serves(model_name: str, artifact: ServedArtifact) -> bool:

@@ -140,7 +140,7 @@ class Driller:
         """The version with the calibration that was published for it last."""
         last = next(iter(self.store.calibrations.of(version.version, limit=1)), None)
         calibration = "" if last is None else last.calibration
-        return ServedArtifact(version.version, version.artifact_prefix, version.manifest_sha256, calibration)
+        return ServedArtifact.of(version, calibration)
 
     def _patiently(self, act: Callable[[], T]) -> T:
         """Act, again while an endpoint is not ready: each try waits for it for a while."""

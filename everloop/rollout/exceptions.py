@@ -45,5 +45,9 @@ class NothingServesError(RolloutError, TerminalError):
     """New function code can only be rolled out for a champion, and there is none."""
 
 
+class SignerRefusedError(RolloutError, TerminalError):
+    """A version is not signed by the platform's key, though it must be."""
+
+
 class EventNotAcceptedError(RolloutError, TransientError):
     """The event bus did not take an event."""

@@ -32,7 +32,14 @@ def stood_by(store: RegistryStore, number: int) -> Standby | None:
 
 def standby(version: Version, refused_until: datetime | None = None, calibration: str = "") -> Standby:
     """What a version that stands by is known by."""
-    return Standby(version.version, version.artifact_prefix, version.manifest_sha256, refused_until, calibration)
+    return Standby(
+        version.version,
+        version.artifact_prefix,
+        version.manifest_sha256,
+        refused_until,
+        calibration,
+        version.signer or "",
+    )
 
 
 def beside(found: Standby | None, own: str) -> Standby | None:

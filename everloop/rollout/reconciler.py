@@ -168,7 +168,7 @@ class Reconciler:
     def _artifact(self, version: Version, champion: Champion) -> ServedArtifact:
         record = self.store.calibrations.in_force(champion)
         calibration = record.calibration if record else ""
-        return ServedArtifact(version.version, version.artifact_prefix, version.manifest_sha256, calibration)
+        return ServedArtifact.of(version, calibration)
 
     def move_back(self) -> None:
         """Send requests where the registry says, and where it says by then if it moved meanwhile.

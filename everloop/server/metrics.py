@@ -38,7 +38,7 @@ class ServerMetrics(Collector):
 
     Parameters
     ----------
-    model, version, calibration
+    model, version, calibration, signer
         What is served, for ``everloop_served_info``.
 
     Attributes
@@ -47,8 +47,8 @@ class ServerMetrics(Collector):
         How many requests wait or are being answered.
     """
 
-    def __init__(self, model: str, version: int, calibration: str) -> None:
-        self._served = model, str(version), calibration
+    def __init__(self, model: str, version: int, calibration: str, signer: str = "") -> None:
+        self._served = model, str(version), calibration, signer
         self._requests: Counter[tuple[str, int]] = Counter()
         self._refused: Counter[str] = Counter()
         self._counts = dict.fromkeys(_COUNTED, 0.0)
@@ -99,7 +99,8 @@ class ServerMetrics(Collector):
         """The counts, as the package writes them."""
         if self._usual:
             self._add_up()
-        served = GaugeMetricFamily("everloop_served_info", "What is served", labels=["model", "version", "calibration"])
+        what = ["model", "version", "calibration", "signer"]
+        served = GaugeMetricFamily("everloop_served_info", "What is served", labels=what)
         served.add_metric(self._served, 1.0)
         yield served
         requests = CounterMetricFamily("everloop_requests", "Answered requests", labels=["protocol", "status"])

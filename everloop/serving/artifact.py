@@ -28,6 +28,7 @@ from everloop.serving.rows import Rows
 from everloop.serving.scorer import Scorer
 from everloop.serving.scores import Scores
 from everloop.shown import listed
+from everloop.signature import SIGNATURE, require_signature
 
 _AS_SAID = tuple(Scores._field_defaults.values())
 
@@ -89,11 +90,13 @@ def load_artifact(
     model: str | None = None,
     version: int | None = None,
     calibration: str = "",
+    signer: str = "",
 ) -> Artifact:
     """Load and verify the artefact under ``prefix``.
 
     The chain starts at ``manifest_sha256``, which the function's own immutable configuration carries: it fixes the
-    manifest, and the manifest fixes the files.
+    manifest, and the manifest fixes the files. With a ``signer``, the configuration says as well whose signature the
+    manifest must have.
 
     Parameters
     ----------
@@ -105,6 +108,8 @@ def load_artifact(
         What the manifest and the contract must be of.
     calibration : str
         The text of the calibration it is served with; empty for none.
+    signer : str
+        The fingerprint of the key that must have signed the manifest; empty where the hash alone is checked.
 
     Raises
     ------
@@ -114,7 +119,9 @@ def load_artifact(
         network) is raised as it is: it says nothing about the artefact.
     """
     read = files_below(s3_client, bucket, prefix)
-    return verified_artifact(read, manifest_sha256, model=model, version=version, calibration=calibration)
+    return verified_artifact(
+        read, manifest_sha256, model=model, version=version, calibration=calibration, signer=signer
+    )
 
 
 def files_below(s3_client: Any, bucket: str, prefix: str) -> Callable[[str], bytes]:
@@ -135,6 +142,7 @@ def verified_artifact(
     model: str | None = None,
     version: int | None = None,
     calibration: str = "",
+    signer: str = "",
 ) -> Artifact:
     """Verify the artefact whose files ``read`` gives by their names; see :func:`load_artifact`.
 
@@ -143,7 +151,7 @@ def verified_artifact(
     ArtifactRefusedError
         As there, and whatever ``read`` raises.
     """
-    manifest = verified_manifest(read, manifest_sha256)
+    manifest = verified_manifest(read, manifest_sha256, signer)
     try:
         _require(MANIFEST, "model", model, manifest.model)
         _require(MANIFEST, "version", version, manifest.version)
@@ -158,8 +166,8 @@ def verified_artifact(
         raise ArtifactRefusedError(MODEL, expected="a model of its contract", found=str(error)) from error
 
 
-def verified_manifest(read: Callable[[str], bytes], manifest_sha256: str) -> Manifest:
-    """The manifest of an artefact, which has this hash.
+def verified_manifest(read: Callable[[str], bytes], manifest_sha256: str, signer: str = "") -> Manifest:
+    """The manifest of an artefact, which has this hash, and where a signer is named is signed by that key.
 
     Raises
     ------
@@ -167,6 +175,8 @@ def verified_manifest(read: Callable[[str], bytes], manifest_sha256: str) -> Man
     """
     content = read(MANIFEST)
     require_hash(MANIFEST, content, manifest_sha256)
+    if signer:
+        require_signature(content, read(SIGNATURE), signer, signed=MANIFEST)
     try:
         return Manifest.from_bytes(content)
     except ManifestFormatError as error:

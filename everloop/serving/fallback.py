@@ -46,10 +46,11 @@ class NoSubstituteError(TerminalError):
 
 
 class Source(NamedTuple):
-    """Where a version's files are read, and the hash that its manifest must have."""
+    """Where a version's files are read, the hash that its manifest must have, and the key that must have signed it."""
 
     read: Callable[[str], bytes]
     manifest_sha256: str
+    signer: str = ""
 
 
 @dataclass(frozen=True)
@@ -166,6 +167,7 @@ class Fallback:
                 model=self._model,
                 version=standby.version,
                 calibration=standby.calibration,
+                signer=standby.signer,
             )
         return self._loaded
 
@@ -217,7 +219,8 @@ class Fallback:
             return artifact.read, artifact.manifest
         if self._source is None:
             raise NoSubstituteError(f"nothing says where the files of version {self._version} are")
-        return self._source.read, verified_manifest(self._source.read, self._source.manifest_sha256)
+        read, manifest_sha256, signer = self._source
+        return read, verified_manifest(read, manifest_sha256, signer)
 
 
 def _scores_of(artifact: Artifact, rows: Rows) -> Scores:

@@ -31,6 +31,8 @@ class Standby:
         where it is not.
     calibration : str
         The text of the calibration that it served with; empty for none.
+    signer : str
+        The fingerprint of the key that signed its manifest; empty where its hash alone is checked.
     """
 
     version: int
@@ -38,12 +40,16 @@ class Standby:
     manifest_sha256: str
     refused_until: datetime | None = None
     calibration: str = ""
+    signer: str = ""
 
     def to_text(self) -> str:
         """The text that :meth:`from_text` reads."""
         until = "" if self.refused_until is None else format_instant(self.refused_until)
         facts = [self.version, self.prefix, self.manifest_sha256, until]
-        return json.dumps([*facts, self.calibration] if self.calibration else facts, separators=(",", ":"))
+        more = [self.calibration, self.signer]
+        while more and not more[-1]:
+            more.pop()
+        return json.dumps([*facts, *more], separators=(",", ":"))
 
     @classmethod
     def from_text(cls, text: str) -> Self | None:
@@ -58,7 +64,6 @@ class Standby:
         try:
             version, prefix, manifest_sha256, until, *more = json.loads(text)
             refused_until = parse_instant(until) if until else None
-            (calibration,) = more or [""]
-            return cls(int(version), str(prefix), str(manifest_sha256), refused_until, str(calibration))
+            return cls(int(version), str(prefix), str(manifest_sha256), refused_until, *map(str, more))
         except (TypeError, ValueError) as error:
             raise StandbyFormatError(f"{text[:200]!r} names no version that stands by: {error}") from error

@@ -77,6 +77,7 @@ class Environment(Settings):
     calibration: str = ""
     endpoint: str = ""
     standby: str = ""
+    signer: str = ""
 
     @classmethod
     def read(cls, variables: Mapping[str, str]) -> Self:
@@ -256,6 +257,7 @@ class Predictor:
             model=environment.model,
             version=environment.version,
             calibration=environment.calibration,
+            signer=environment.signer,
         )
 
     def _log(self, answer: Answer, request_id: str, at: datetime) -> None:
@@ -407,7 +409,7 @@ def fallback_of(environment: Environment, document: Declared, s3_client: Any) ->
     from everloop.serving.standby import Standby
 
     read = files_below(s3_client, environment.artifact_bucket, environment.artifact_prefix)
-    source, previous = Source(read, environment.manifest_sha256), None
+    source, previous = Source(read, environment.manifest_sha256, environment.signer), None
     standby = Standby.from_text(environment.standby)
     if standby is not None:
         previous = Previous(standby, files_below(s3_client, environment.artifact_bucket, standby.prefix))

@@ -17,6 +17,7 @@ from everloop.environment import Settings
 from everloop.registry.records import Version
 from everloop.registry.registration import Candidate, recorded_verdict, register_candidate, store_new_report
 from everloop.registry.remote import RemoteRegistry, invoking
+from everloop.registry.signing import SigningKey
 from everloop.registry.store import RegistryStore
 from everloop.typed_json import PIPELINE_SENDS, Event, read_as
 
@@ -30,6 +31,7 @@ class Environment(Settings):
     table: str
     registry_writer: str
     artifact_bucket: str
+    signing_key: str
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,7 @@ class Services:
     store: RegistryStore
     s3: Any
     artifact_bucket: str
+    key: SigningKey
 
 
 class RegisteredRun(TypedDict):
@@ -98,6 +101,7 @@ def services() -> Services:
         store=RemoteRegistry(boto3.client("dynamodb"), environment.table, environment.model, send=send),
         s3=boto3.client("s3"),
         artifact_bucket=environment.artifact_bucket,
+        key=SigningKey(boto3.client("kms"), environment.signing_key),
     )
 
 
@@ -128,6 +132,7 @@ def act(event: Event, using: Services) -> RegisteredState:
         store=using.store,
         s3=using.s3,
         artifact_bucket=using.artifact_bucket,
+        key=using.key,
         at=asked["at"],
         actor=f"pipeline {asked['execution']}",
     )

@@ -26,7 +26,10 @@ from everloop.instants import to_epoch_ms
 from everloop.model_file.schema import ModelDeclaration
 from everloop.names import ATHENA_RESULTS_PREFIX, CALIBRATION_LEARNED, FAULTS, SERVING_CHANGES
 from everloop.reasons import ReasonDocument
+from everloop.registry.locked_audit import LockedAudit
 from everloop.registry.remote import RemoteRegistry, invoking
+from everloop.registry.signing import SigningKey
+from everloop.rollout.admission import Admission, AdmittingTarget
 from everloop.rollout.announcements import Announcer
 from everloop.rollout.answered import Answering
 from everloop.rollout.calibrator import Calibrator
@@ -62,6 +65,8 @@ class Environment(Settings):
     registry_writer: str
     artifact_bucket: str
     event_bus: str
+    signing_key: str
+    audit_bucket: str
     endpoint_role_arn: str = ""
     lake_bucket: str = ""
     athena_workgroup: str = ""
@@ -112,9 +117,17 @@ def conductor() -> Conductor:
     send = invoking(boto3.client("lambda"), environment.registry_writer)
     declared = model.rollout
     place = declared_place(model, role_arn=environment.endpoint_role_arn, artifact_bucket=environment.artifact_bucket)
+    store = RemoteRegistry(boto3.client("dynamodb"), environment.table, environment.model, send=send)
+    admission = Admission(
+        environment.model,
+        SigningKey(boto3.client("kms"), environment.signing_key),
+        store.ledger,
+        LockedAudit(boto3.client("s3"), environment.audit_bucket, environment.model),
+        observer().content,
+    )
     return Conductor(
-        store=RemoteRegistry(boto3.client("dynamodb"), environment.table, environment.model, send=send),
-        target=TARGETS.load(declared.target).open(boto3.client, place),
+        store=store,
+        target=AdmittingTarget(TARGETS.load(declared.target).open(boto3.client, place), admission),
         metrics=CloudWatchMetrics(
             boto3.client("cloudwatch"),
             function=place.function,

@@ -8,6 +8,7 @@ import json
 import signal
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from everloop.names import PREVIOUS_CHAMPION
 from everloop.serving.standby import STANDBY_VARIABLE, Standby
 from tests.everloop.server.test_application import ask
 from tests.fakes.object_store import FakeS3
-from tests.helpers.artifacts import PREFIX, VERSION, StoredArtifact, row, small_model
+from tests.helpers.artifacts import MODEL, PREFIX, VERSION, StoredArtifact, row, small_model
 from tests.helpers.declarations import binary_document, declare
 from tests.helpers.server import Server, stored_in
 
@@ -39,8 +40,8 @@ def server(folder: Path) -> Iterator[Server]:
 
 @pytest.mark.slow
 def test_it_says_what_it_serves_and_where(server: Server) -> None:
-    facts = {name: server.facts[name] for name in ("model", "version", "calibration", "capture")}
-    assert facts == {"model": "late_train", "version": 7, "calibration": None, "capture": None}
+    facts = {name: server.facts[name] for name in ("model", "version", "signed_by", "calibration", "capture")}
+    assert facts == {"model": "late_train", "version": 7, "signed_by": None, "calibration": None, "capture": None}
 
 
 @pytest.mark.slow
@@ -95,6 +96,56 @@ def test_another_hash_or_no_files_are_refused(folder: Path, tmp_path: Path) -> N
     assert "expected sha256 0000" in refused(folder, manifest_sha256="0" * 64).message
     assert "No such file" in refused(tmp_path, manifest_sha256="0" * 64).message
     assert "No such file" in refused("/opt/ml/model", manifest_sha256="0" * 64).message
+
+
+def started_facts(chosen: Chosen) -> dict[str, Any]:
+    started = start(chosen, host="127.0.0.1", port=0, queue=1, capture=None)
+    started.listening.close()
+    return started.facts
+
+
+def in_folder(folder: Path, stored: StoredArtifact) -> Chosen:
+    for key, data in stored.objects.items():
+        (folder / key.removeprefix(PREFIX)).write_bytes(data)
+    return Chosen(str(folder), manifest_sha256=stored.manifest_sha256)
+
+
+def test_who_signed_a_folder_is_named_by_hand_or_not_checked(tmp_path: Path) -> None:
+    stored = StoredArtifact()
+    signer = stored.sign()
+    chosen = in_folder(tmp_path, stored)
+    assert started_facts(chosen)["signed_by"] is None
+    assert started_facts(replace(chosen, signed_by=signer))["signed_by"] == signer
+    assert (
+        "expected a signature by key ffff"
+        in refused(tmp_path, manifest_sha256=chosen.manifest_sha256, signed_by="f" * 64).message
+    )
+
+
+def serving_manifest_of(stored: StoredArtifact, folder: Path, **changes: Any) -> Path:
+    """A serving manifest, as a release that signs or one before it wrote it."""
+    artifact = {"bucket": "artifacts", "prefix": PREFIX, "manifest_sha256": stored.manifest_sha256, **changes}
+    file = folder / "serving.json"
+    file.write_text(json.dumps({"model": MODEL, "version": VERSION, "artifact": artifact, "calibration": None}))
+    return file
+
+
+def test_a_serving_manifest_says_who_signed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stored = StoredArtifact()
+    signer = stored.sign()
+
+    class InS3:
+        def client(self, _service: str) -> FakeS3:
+            return FakeS3(stored.objects)
+
+    monkeypatch.setattr("everloop.cli.operations.serving.Account", InS3)
+    signed = serving_manifest_of(stored, tmp_path, signer=signer)
+    assert started_facts(Chosen(str(signed)))["signed_by"] == signer
+    assert "found one by key" in refused(signed, signed_by="f" * 64).message
+    stored.sign("another")
+    assert "found one by key" in refused(signed).message
+    for earlier in ({}, {"signer": None}):
+        assert started_facts(Chosen(str(serving_manifest_of(stored, tmp_path, **earlier))))["signed_by"] is None
 
 
 def test_a_version_is_chosen_of_a_model_only(folder: Path) -> None:

@@ -69,6 +69,7 @@ def register(
     contents: dict[str, bytes] | None = None,
     update: TrainingUpdate | None = None,
     when: datetime | None = None,
+    signer: str | None = None,
 ) -> Version:
     """Register what a run produced, and move it to ``evaluated`` when its gate passed."""
     gate = gate or PASSED
@@ -85,6 +86,7 @@ def register(
         update=update,
         metrics={"log_loss": 0.4},
         gate=gate,
+        signer=signer,
         at=when or at(10),
         actor="test",
     )

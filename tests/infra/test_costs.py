@@ -59,9 +59,9 @@ def test_an_idle_model_costs_at_most_a_dollar_beside_the_instances_of_an_endpoin
     assert on_endpoint == pytest.approx(0 if model == "late_train" else 84, abs=1)
 
 
-def test_what_all_models_share_costs_a_key(assembly: Assembly) -> None:
+def test_what_all_models_share_costs_two_keys(assembly: Assembly) -> None:
     shared = costs(assembly, "late_train", Traffic(0)).shared
-    assert (shared.unknown, round(shared.usd, 2)) == ([], 1.00)
+    assert (shared.unknown, round(shared.usd, 2)) == ([], 2.00)
 
 
 def test_a_prediction_is_traced_where_its_caller_asks_for_that(assembly: Assembly) -> None:

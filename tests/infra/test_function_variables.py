@@ -15,7 +15,7 @@ from everloop.names import FUNCTIONS, PROBE_FUNCTION
 from tests.helpers.declarations import binary_document, declare, with_endpoint
 from tests.helpers.synthesis import ROOT
 
-SET_BY_ROLLOUT = {"version", "artifact_prefix", "manifest_sha256", "calibration", "endpoint", "standby"}
+SET_BY_ROLLOUT = {"version", "artifact_prefix", "manifest_sha256", "calibration", "endpoint", "standby", "signer"}
 """Of the prediction function; each published version has its own."""
 
 OF_THE_PLATFORM = {"AWS_REGION", "_X_AMZN_TRACE_ID"}

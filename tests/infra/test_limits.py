@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -77,7 +78,8 @@ def test_the_longest_calibration_leaves_the_prediction_function_its_variables(as
     for function in functions:
         declared |= function["Environment"]["Variables"]
     artifact = ServedArtifact(10**9, f"artifacts/{LONGEST.model}/{10**9:06d}/", "f" * 64, "c" * LONGEST_GROUPED_TEXT)
-    stands = Standby(artifact.version, artifact.prefix, artifact.manifest_sha256, calibration="s")
+    artifact = replace(artifact, signer="a" * 64)
+    stands = Standby(artifact.version, artifact.prefix, artifact.manifest_sha256, calibration="s", signer="a" * 64)
     # The longest of its own leaves none to what stands by. A calibration is published when no rollout lasts.
     standby = present(beside(stands, artifact.calibration)).to_text()
     every = {name: value if isinstance(value, str) else "v" * 64 for name, value in declared.items()}

@@ -344,9 +344,40 @@ def test_the_registry_function_alone_puts_audit_records_and_only_its_models(asse
             if "StorageAudit" in json.dumps(s["Resource"])
             for action in listed(s["Action"])
         ]
+        # The rollout function asks whether a version without a signature was registered so.
         assert {(who, action) for who, action, _ in reaching} == {
-            ("FunctionsRegistry", action) for action in ("s3:GetObject", "s3:ListBucket", "s3:PutObject")
+            ("FunctionsRollout", "s3:GetObject"),
+            *(("FunctionsRegistry", action) for action in ("s3:GetObject", "s3:ListBucket", "s3:PutObject")),
         }
         assert all(f"/{model}/*" in json.dumps(s["Resource"]) for _, a, s in reaching if a != "s3:ListBucket")
         (put,) = [s for _, action, s in reaching if action == "s3:PutObject"]
         assert put["Condition"] == {"Null": {"s3:if-none-match": "false"}}
+
+
+def test_the_register_function_alone_signs_and_with_the_platforms_key(assembly: Assembly) -> None:
+    for stack in (MODEL_STACK, SECOND_STACK):
+        reaching = {
+            (name.split("Role")[0], action, json.dumps(s["Resource"]))
+            for name, s in statements(assembly, stack)
+            for action in listed(s["Action"])
+            if action.startswith("kms:")
+        }
+        assert {(who, action) for who, action, _ in reaching} == {
+            ("FunctionsRegister", "kms:GetPublicKey"),
+            ("FunctionsRegister", "kms:Sign"),
+            ("FunctionsRollout", "kms:GetPublicKey"),
+        }
+        (resource,) = {found for _, _, found in reaching}
+        assert "SigningKey" in resource
+        assert "*" not in resource
+
+
+def test_the_signing_key_outlives_the_stack(assembly: Assembly) -> None:
+    resources = assembly.templates[PLATFORM_STACK]["Resources"]
+    (key,) = [one for name, one in resources.items() if one["Type"] == "AWS::KMS::Key" and "Signing" in name]
+    assert (key["DeletionPolicy"], key["UpdateReplacePolicy"]) == ("Retain", "Retain")
+    properties = key["Properties"]
+    assert (properties["KeySpec"], properties["KeyUsage"]) == ("RSA_3072", "SIGN_VERIFY")
+    assert "EnableKeyRotation" not in properties
+    (alias,) = assembly.of_type(PLATFORM_STACK, "AWS::KMS::Alias").values()
+    assert alias["AliasName"] == "alias/everloop/signing"

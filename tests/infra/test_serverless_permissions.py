@@ -37,6 +37,7 @@ def permissions(stack: Stack, *, serverless: bool) -> ModelPermissions:
         artifacts=s3.Bucket.from_bucket_name(scope, "Artifacts", "artifacts"),
         audit=s3.Bucket.from_bucket_name(scope, "Audit", "audit"),
         topic=sns.Topic.from_topic_arn(scope, "Topic", "arn:aws:sns:us-east-1:123456789012:topic"),
+        signing_key_arn="arn:aws:kms:us-east-1:123456789012:key/signing",
         api_id="api",
         api_endpoint="https://api",
         exports={},

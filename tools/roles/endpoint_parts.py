@@ -57,6 +57,8 @@ def part_of(statement: RoleStatement, action: str = "") -> EndpointPart:
         return begin
     if statement.role == "Functions/Predict" or "firehose:PutRecordBatch" in statement.actions:
         return serve
+    if statement.role == "Functions/Rollout" and any("/artifacts/" in one for one in statement.resources):
+        return roll_out  # a version's signature is read before it is published, unseen or not
     if asks_unseen(statement) or action == "sagemaker:InvokeEndpoint":
         return try_unseen
     return watch if statement.role == "Functions/Monitor" else roll_out

@@ -39,6 +39,7 @@ VERSION_VARIABLE = "EVERLOOP_VERSION"
 PREFIX_VARIABLE = "EVERLOOP_ARTIFACT_PREFIX"
 MANIFEST_VARIABLE = "EVERLOOP_MANIFEST_SHA256"
 CALIBRATION_VARIABLE = "EVERLOOP_CALIBRATION"
+SIGNER_VARIABLE = "EVERLOOP_SIGNER"
 ENDPOINT_VARIABLE = "EVERLOOP_ENDPOINT"
 """Names the SageMaker endpoint that a function version passes its requests to, where it does."""
 
@@ -71,13 +72,14 @@ def variables(artifact: ServedArtifact) -> dict[str, str]:
         PREFIX_VARIABLE: artifact.prefix,
         MANIFEST_VARIABLE: artifact.manifest_sha256,
         CALIBRATION_VARIABLE: artifact.calibration,
+        **({SIGNER_VARIABLE: artifact.signer} if artifact.signer else {}),
     }
 
 
 NO_ARTIFACT = {VERSION_VARIABLE: "", PREFIX_VARIABLE: "", MANIFEST_VARIABLE: "", CALIBRATION_VARIABLE: ""}
 """The environment of a function that has nothing to serve and says so."""
 
-_OF_VERSION = frozenset({*NO_ARTIFACT, STANDBY_VARIABLE, ENDPOINT_VARIABLE})
+_OF_VERSION = frozenset({*NO_ARTIFACT, SIGNER_VARIABLE, STANDBY_VARIABLE, ENDPOINT_VARIABLE})
 """What differs between function versions of the same code."""
 
 
@@ -185,11 +187,14 @@ class LambdaAliasTarget:
         found = self._find(lambda_version)
         if found is None:
             return False
+        if artifact is None:
+            return True
         own = _variables(found)
-        if artifact is not None and (endpoint := _passed_on_to(found)):
+        if endpoint := _passed_on_to(found):
             return serves(endpoint, artifact)
         # A function version of before there were calibrations has no variable for one.
-        return artifact is None or all(own.get(name, "") == value for name, value in variables(artifact).items())
+        wanted = {SIGNER_VARIABLE: "", **variables(artifact)}
+        return all(own.get(name, "") == value for name, value in wanted.items())
 
     def settle(self, lambda_version: str, *, only_if: Callable[[], bool] | None = None) -> bool:
         """Send every request to one version; return whether that changed anything.
@@ -278,7 +283,8 @@ class LambdaAliasTarget:
         return latest if alike else None
 
     def _publish_artifact(self, artifact: ServedArtifact, latest: _Configuration) -> Published:
-        named = {**variables(artifact), **_standing_by(artifact, latest)}
+        unsigned = {name: "" for name in (SIGNER_VARIABLE,) if name in _variables(latest)}
+        named = {**unsigned, **variables(artifact), **_standing_by(artifact, latest)}
         return self._publish(named, f"{MARK}version {artifact.version}", latest)
 
     def _publish(self, variables: dict[str, str], description: str, latest: _Configuration) -> Published:
@@ -434,8 +440,9 @@ def _standing_by(artifact: ServedArtifact, latest: _Configuration) -> dict[str, 
 
 
 def _left(latest: _Configuration) -> dict[str, str]:
-    """What the code still knows of an endpoint where the model was, and of what stood by, emptied."""
-    return {name: "" for name in (ENDPOINT_VARIABLE, STANDBY_VARIABLE) if name in _variables(latest)}
+    """What the code still knows of an endpoint where the model was, of a signer and of what stood by, emptied."""
+    emptied = (ENDPOINT_VARIABLE, SIGNER_VARIABLE, STANDBY_VARIABLE)
+    return {name: "" for name in emptied if name in _variables(latest)}
 
 
 def _published(configuration: _Configuration) -> Published:

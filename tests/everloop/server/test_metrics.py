@@ -9,7 +9,7 @@ from everloop.serving.exchange import Reply
 
 
 def test_the_page_has_each_count_in_prometheus_form() -> None:
-    metrics = ServerMetrics("m", 7, "c0ffee")
+    metrics = ServerMetrics("m", 7, "c0ffee", "5160")
     metrics.waiting = lambda: 3
     answered = Answer(200, Reply(b""), [MetricValue("Predictions", 2), MetricValue("PredictionLatency", 1.5)])
     refused = Answer(400, Reply(b""), [MetricValue("UnusableScores", 1)], cause="too_long")
@@ -20,7 +20,7 @@ def test_the_page_has_each_count_in_prometheus_form() -> None:
     buckets = [float(line.rpartition(" ")[2]) for line in lines if line.startswith("everloop_request_seconds_bucket")]
     assert buckets == [1.0, *[2.0] * 14, 3.0]
     assert {
-        'everloop_served_info{calibration="c0ffee",model="m",version="7"} 1.0',
+        'everloop_served_info{calibration="c0ffee",model="m",signer="5160",version="7"} 1.0',
         'everloop_requests_total{protocol="v2",status="200"} 2.0',
         'everloop_requests_total{protocol="v2",status="400"} 1.0',
         'everloop_refused_total{code="too_long"} 1.0',

@@ -63,6 +63,49 @@ def test_another_models_or_versions_artifact_is_refused(expected: dict[str, obje
         load(StoredArtifact(), **expected)
 
 
+def test_a_signed_version_is_loaded_and_its_signature_read_once() -> None:
+    stored = StoredArtifact()
+    signer, s3 = stored.sign(), FakeS3(stored.objects)
+    load_artifact(s3, "artifacts", PREFIX, stored.manifest_sha256, signer=signer)
+    assert s3.reads.count(PREFIX + "signature.json") == 1
+
+
+def test_without_a_signer_no_signature_is_read() -> None:
+    stored = StoredArtifact()
+    stored.objects[PREFIX + "signature.json"] = b"whatever it is"
+    s3 = FakeS3(stored.objects)
+    load_artifact(s3, "artifacts", PREFIX, stored.manifest_sha256)
+    assert PREFIX + "signature.json" not in s3.reads
+
+
+@pytest.mark.parametrize(
+    ("spoil", "found"),
+    [
+        (lambda stored: stored.sign("another"), "one by key"),
+        (lambda stored: stored.objects.pop(PREFIX + "signature.json"), "NoSuchKey"),
+        (lambda stored: stored.objects.update({PREFIX + "signature.json": b""}), "Expecting value"),
+        (lambda stored: stored.objects.update({PREFIX + "signature.json": b" " * (33 << 20)}), "more than"),
+    ],
+    ids=["by another key", "absent", "empty", "too large"],
+)
+def test_what_the_signer_did_not_sign_is_refused_by_name(spoil: Callable[[StoredArtifact], Any], found: str) -> None:
+    stored = StoredArtifact()
+    signer = stored.sign()
+    spoil(stored)
+    with pytest.raises(ArtifactRefusedError, match=found) as refused:
+        load(stored, signer=signer)
+    assert refused.value.file == "signature.json"
+
+
+def test_a_manifest_and_the_hash_of_it_replaced_together_are_refused() -> None:
+    """What the hash alone can not see: whoever says which hash it must be was deceived too."""
+    stored, other = StoredArtifact(), StoredArtifact(model=linear_model([1.0, 1.0], [{}, {}, {}]))
+    signer = stored.sign()
+    other.objects[PREFIX + "signature.json"] = stored.objects[PREFIX + "signature.json"]
+    with pytest.raises(ArtifactRefusedError, match="found one of other bytes"):
+        load(other, signer=signer)
+
+
 def test_a_model_that_does_not_fit_its_contract_is_refused() -> None:
     with pytest.raises(ArtifactRefusedError, match=r"model\.onnx"):
         load(StoredArtifact(model=linear_model([1.0])))

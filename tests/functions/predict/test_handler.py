@@ -146,6 +146,39 @@ def test_a_fallback_answers_for_a_version_that_is_not_the_judged_one(deployed: D
     assert second["message"] == "artifact_refused"
 
 
+def test_a_signed_version_serves_and_a_swapped_signature_does_not(deployed: Deployed) -> None:
+    # GIVEN a function version that says whose signature its artefact has
+    deployed.variables["EVERLOOP_SIGNER"] = deployed.stored.sign()
+    deployed.serve(deployed.stored)
+    assert deployed.post({"instances": [row()]})[0] == 200
+    # WHEN another key's stands there, of the same bytes, and a process starts
+    deployed.stored.sign("another")
+    deployed.serve(deployed.stored)
+    status, document = deployed.post({"instances": [row()]})
+    # THEN it is refused as any other file would be
+    assert (status, document["error"]["code"]) == (503, "artifact_refused")
+    assert (deployed.metrics["ArtifactRefused"], deployed.metrics["ServerErrors"]) == (1, 1)
+    (line,) = [one for one in deployed.logged if one["message"] == "artifact_refused"]
+    assert line["file"] == "signature.json"
+    assert deployed.variables["EVERLOOP_SIGNER"] in line["expected"]
+
+
+@pytest.mark.parametrize(("signed_by", "status"), [("platform", 200), ("another", 500)])
+def test_what_stands_by_must_be_signed_too(deployed: Deployed, signed_by: str, status: int) -> None:
+    before, place = StoredArtifact(), "artifacts/late_train/000006/"
+    signer = before.sign()
+    before.sign(signed_by)
+    deployed.serve(StoredArtifact(model=small_model(bias=float("nan"))))
+    deployed.s3.objects |= {place + key.removeprefix(PREFIX): data for key, data in before.objects.items()}
+    deployed.declaration = json.loads(declare(binary_document()).model_dump_json())
+    deployed.declaration["serving"]["fallback"] = {"use": PREVIOUS_CHAMPION, "value": None, "after_ms": None}
+    deployed.variables[STANDBY_VARIABLE] = Standby(VERSION, place, before.manifest_sha256, signer=signer).to_text()
+    deployed.start()
+    answer = deployed.predictor.handle(http_event({"instances": [row("t1")]}, path=PATH), "4")
+    deployed.read_log()
+    assert answer["statusCode"] == status
+
+
 def test_the_champion_before_answers_for_a_candidate_of_no_scores(deployed: Deployed) -> None:
     # GIVEN a version that has no score, bound to the one that served before
     before, place = StoredArtifact(), "artifacts/late_train/000006/"

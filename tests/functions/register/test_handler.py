@@ -5,22 +5,28 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import pytest
 from moto import mock_aws
 
+from everloop.busy_services import ServiceBusyError
 from everloop.documents.records import GateVerdict, RefitChoice
 from everloop.functions.register.handler import Services
 from everloop.functions.register.handler import act as handle
 from everloop.manifest import ESTIMATOR
 from everloop.reasons import ReasonDocument
 from everloop.registry import ArtifactMismatchError, ArtifactMissingError, State, verify_audit
+from everloop.registry.exceptions import SigningRefusedError
+from everloop.registry.signing import SigningKey
+from everloop.registry.trace import trace
+from everloop.signature import Signature, fingerprint
 from everloop.typed_json import DocumentRefusedError
 from tests.fakes.aws import aws_client
 from tests.fakes.registry_function import remote_registry
 from tests.fakes.registry_table import dynamodb
+from tests.fakes.signing_key import ARN, FakeKms, private_key, public_der
 from tests.helpers.present import present
 from tests.helpers.registry_scenes import FAILED, PASSED, at, close_run, crown, open_run, text_at
 
@@ -66,6 +72,7 @@ class World:
 
     using: Services
     s3: Any
+    kms: FakeKms
     minutes: float = 10
     judged: str | None = None
     refit: RefitChoice | None = None
@@ -132,7 +139,8 @@ def world() -> Iterator[World]:
             s3.create_bucket(Bucket=bucket)
         store = remote_registry(dynamodb(), "flights")
         open_run(store, RUN)
-        world = World(Services(store, s3, "artifacts"), s3)
+        kms = FakeKms()
+        world = World(Services(store, s3, "artifacts", SigningKey(kms, ARN)), s3, kms)
         for name, data in EVALUATED.items():
             world.write(name, data)
         world.write("report.json", json.dumps(report()).encode())
@@ -185,7 +193,7 @@ def test_a_repeated_delivery_changes_nothing(world: World) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("dies_at", ["model.onnx", "report.json", "manifest.json"])
 def test_a_crash_while_copying_is_finished_by_the_retry(world: World, dies_at: str) -> None:
-    world.using = Services(world.using.store, CrashingS3(world.s3, dies_at), "artifacts")
+    world.using = replace(world.using, s3=CrashingS3(world.s3, dies_at))
     with pytest.raises(ConnectionError):
         world.register()
     assert world.using.store.versions.get(1).state is State.EXPERIMENTING
@@ -272,6 +280,98 @@ def test_a_missing_file_is_named(world: World) -> None:
     world.s3.delete_object(Bucket="lake", Key=f"{PREFIX}profile.json")
     with pytest.raises(ArtifactMissingError, match=f"s3://lake/{PREFIX}profile.json"):
         world.register()
+
+
+class TestSignature:
+    """GIVEN the platform's key, which the register function may have sign."""
+
+    FILE = "artifacts/flights/000001/signature.json"
+
+    def test_the_stored_manifest_is_signed_and_the_record_says_by_whom(self, world: World) -> None:
+        world.register()
+        signature = Signature.from_bytes(world.read(self.FILE))
+        assert signature.is_of(world.read("artifacts/flights/000001/manifest.json"))
+        signer = fingerprint(public_der(private_key()))
+        store = world.using.store
+        registered = next(r for r in store.ledger.audit_records() if r.action == "registered")
+        assert signature.signer == signer == store.versions.get(1).signer == registered.details["signer"]
+        document: Any = trace(store, 1).to_json()
+        assert document["version"]["signer"] == signer
+
+    def test_registered_again_it_is_the_same_file(self, world: World) -> None:
+        world.register()
+        first = world.read(self.FILE)
+        world.s3.delete_object(Bucket="artifacts", Key=self.FILE)
+        world.register()
+        assert world.read(self.FILE) == first
+        assert world.kms.calls == ["GetPublicKey", "Sign", "Sign"]
+
+    def test_by_another_key_it_is_not_completed(self, world: World) -> None:
+        world.register()
+        first = world.read(self.FILE)
+        world.using = replace(world.using, key=SigningKey(FakeKms("another"), ARN))
+        with pytest.raises(ArtifactMismatchError, match="the platform's key is") as refused:
+            world.register()
+        assert fingerprint(public_der(private_key("another"))) in str(refused.value)
+        assert world.read(self.FILE) == first
+
+    def test_what_a_release_before_registered_is_completed_without(self, world: World) -> None:
+        class NoKey(SigningKey):
+            signer = None  # type: ignore[assignment]  # as the command of a release before had none
+
+        world.using = replace(world.using, key=NoKey(world.kms, ARN))
+        world.register()
+        world.using = replace(world.using, key=SigningKey(world.kms, ARN))
+        assert world.register()["state"] == "evaluated"
+        assert self.FILE not in world.stored()
+        assert world.using.store.versions.get(1).signer is None
+        assert "signer" not in next(
+            r.details for r in world.using.store.ledger.audit_records() if r.action == "registered"
+        )
+
+    @pytest.mark.parametrize(
+        ("code", "error"),
+        [
+            ("ThrottlingException", ServiceBusyError),
+            ("LimitExceededException", ServiceBusyError),
+            ("AccessDeniedException", SigningRefusedError),
+            ("DisabledException", SigningRefusedError),
+            ("KMSInvalidStateException", SigningRefusedError),
+            ("NotFoundException", SigningRefusedError),
+        ],
+    )
+    def test_a_busy_key_is_asked_again_and_one_that_refuses_is_not(
+        self, world: World, code: str, error: type[Exception]
+    ) -> None:
+        world.kms.refuses = code
+        with pytest.raises(error, match=code):
+            world.register()
+        assert list(world.using.store.versions.all()) == []
+        world.kms.refuses = ""
+        assert world.register()["state"] == "evaluated"
+
+    def test_a_key_that_stops_in_between_leaves_a_version_that_can_not_go_on(self, world: World) -> None:
+        world.using.key.signer  # noqa: B018  # read, and kept
+        world.kms.refuses = "DisabledException"
+        with pytest.raises(SigningRefusedError, match="it does not sign"):
+            world.register()
+        assert world.using.store.versions.get(1).state is State.EXPERIMENTING
+        assert world.stored() == []
+
+    def test_a_key_of_another_kind_is_refused(self, world: World) -> None:
+        world.using = replace(world.using, key=SigningKey(FakeKms("small", 1024), ARN))
+        with pytest.raises(SigningRefusedError, match="no DER of an RSA key"):
+            world.register()
+
+    def test_a_signature_that_is_none_is_not_stored(self, world: World) -> None:
+        class Lying(FakeKms):
+            def sign(self, **given: Any) -> dict[str, Any]:
+                return super().sign(**{**given, "Message": bytes(32)})
+
+        world.using = replace(world.using, key=SigningKey(Lying(), ARN))
+        with pytest.raises(SigningRefusedError, match="not what it was asked to"):
+            world.register()
+        assert world.stored() == []
 
 
 REFIT = {name: data + b"\n" for name, data in EVALUATED.items()}

@@ -106,6 +106,8 @@ class TestAVariant:
         place = f"s3://{PLACE.artifact_bucket}/artifacts/flights/000006/"
         assert Standby.from_text(told) == replace(standby, prefix=place)
         assert STANDBY_VARIABLE not in PLACE.environment(SEVEN)
+        assert "EVERLOOP_SIGNER" not in PLACE.environment(SEVEN)
+        assert PLACE.environment(replace(SEVEN, signer="a" * 64))["EVERLOOP_SIGNER"] == "a" * 64
         calibrated = replace(standby, calibration="c" * 3000)
         environment = PLACE.environment(replace(SEVEN, standby=calibrated))
         assert max(map(len, environment.values())) <= 1024

@@ -125,6 +125,19 @@ def publishing_reaches_nobody_and_is_repeatable(target: RolloutTarget) -> None:
     assert not target.holds("no-such-version")
 
 
+def the_signer_is_part_of_what_is_published(target: RolloutTarget) -> None:
+    target.idle()
+    signed = replace(SEVEN, signer="a" * 64)
+    alone, with_signer = target.publish(SEVEN).lambda_version, target.publish(signed).lambda_version
+    assert alone != with_signer
+    assert target.publish(signed).lambda_version == with_signer
+    assert target.holds(with_signer, signed)
+    assert not target.holds(with_signer, SEVEN)
+    assert not target.holds(with_signer, replace(SEVEN, signer="b" * 64))
+    assert target.holds(alone, SEVEN)
+    assert not target.holds(alone, signed)
+
+
 def traffic_goes_where_it_is_sent(target: RolloutTarget) -> None:
     target.idle()
     seven, eight = target.publish(SEVEN).lambda_version, target.publish(EIGHT).lambda_version
@@ -233,6 +246,7 @@ def it_says_what_it_is(target: RolloutTarget, name: str) -> None:
 CONTRACT: list[Callable[[RolloutTarget], None]] = [
     unpinned_is_refused,
     publishing_reaches_nobody_and_is_repeatable,
+    the_signer_is_part_of_what_is_published,
     what_is_like_a_version_is_published_beside_it,
     traffic_goes_where_it_is_sent,
     traffic_stays_where_it_may_not_be_moved,
