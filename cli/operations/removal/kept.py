@@ -179,6 +179,9 @@ def _resource(account: Account, resource: Resource) -> Kept:
     if resource.type == "AWS::S3::Bucket":
         way = f"`aws s3 rb --force s3://{name}`, once nothing in it is needed, or locked, any more"
         return Kept("bucket", f"s3://{name}", "its objects", None, way)
+    if resource.type == "AWS::KMS::Key":
+        way = f"it signed versions: `aws kms schedule-key-deletion --key-id {name}`, once nobody checks them"
+        return Kept("signing key", name, "", _usd(1, "keys"), way)
     return Kept(resource.type, name, "", None, "its template keeps it")
 
 

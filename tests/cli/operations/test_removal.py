@@ -15,7 +15,7 @@ from moto import mock_aws
 from everloop.cli.exceptions import CommandError, NotDeployedError
 from everloop.cli.operations.removal import stacks
 from everloop.cli.operations.removal.carry_out import remove
-from everloop.cli.operations.removal.kept import ARCHIVE, Kept, log_roles, usd_of_objects
+from everloop.cli.operations.removal.kept import ARCHIVE, Kept, _resource, log_roles, usd_of_objects
 from everloop.cli.operations.removal.plan import Removal, does, monthly, refusal
 from everloop.cli.operations.removal.running import Job, jobs_in_progress, stop_jobs
 from everloop.cli.operations.removal.stacks import QUEUE, STATE_MACHINE, Resource, Stack
@@ -340,3 +340,10 @@ def test_the_role_that_a_rest_api_logs_by_stays_and_is_told() -> None:
     assert (kept.what, kept.where, kept.usd_per_month) == ("log role", "EverloopModel-flights-LogRole-1", 0.0)
     assert "`aws iam delete-role --role-name EverloopModel-flights-LogRole-1`" in kept.way
     assert log_roles(STACK) == []
+
+
+def test_the_key_that_signed_versions_stays_and_its_price_is_told() -> None:
+    nobody: Any = None
+    kept = _resource(nobody, Resource("SigningKey", "1234-abcd", "AWS::KMS::Key", kept=True))
+    assert (kept.what, kept.where, kept.usd_per_month) == ("signing key", "1234-abcd", 1.0)
+    assert "aws kms schedule-key-deletion --key-id 1234-abcd" in kept.way
