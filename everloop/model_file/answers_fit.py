@@ -21,18 +21,29 @@ def names_in(problem: str) -> tuple[str, ...]:
     return ("prediction", "probability", "label") if problem == BINARY else ("prediction", "label")
 
 
-def scores_in_time(declaration: AllSections) -> Iterator[Misfit]:
-    """Whether a step or the bake lasts until the scores of what was asked in it can be judged."""
+def answers_in_time(declaration: AllSections) -> Iterator[Misfit]:
+    """Whether a step or the bake lasts until the answers to what was asked in it can be judged."""
     rollout = declaration.rollout
-    if value_of(rollout.guardrail, "scores") is None:
+    judged = [name for name in ("scores", "disagreement") if value_of(rollout.guardrail, name) is not None]
+    if not judged:
         return
     least = worst_case.LEAST_ANSWERED_MINUTES
     if max([rollout.bake_minutes, *(value_of(step, "minutes") or 0 for step in rollout.steps)]) < least:
         yield Misfit(
             ("rollout", "bake_minutes"),
             rollout.bake_minutes,
-            f"{least} or more, or a step of as many: what rollout.guardrail.scores judges is in the lake 20 minutes"
-            " after it was asked",
+            f"{least} or more, or a step of as many: what rollout.guardrail.{judged[0]} judges is in the lake 20"
+            " minutes after it was asked",
+        )
+
+
+def decisions(declaration: AllSections) -> Iterator[Misfit]:
+    """Whether versions decide anything, where it is judged how often they decide otherwise."""
+    if declaration.problem.type == REGRESSION and value_of(declaration.rollout.guardrail, "disagreement") is not None:
+        yield Misfit(
+            ("rollout", "guardrail", "disagreement"),
+            {},
+            "no 'disagreement' of a regression, where nothing is decided: declare rollout.guardrail.scores",
         )
 
 

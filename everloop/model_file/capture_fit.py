@@ -52,7 +52,7 @@ def _readers(declaration: Any) -> Iterator[Misfit]:
         (("rollout", "shadow"), _part(rollout, "shadow"), "asks a candidate what captured rows hold"),
         *(
             (("rollout", "guardrail", name), _part(guardrail, name), "asks both versions what captured rows hold")
-            for name in ("scores", "quality", "business")
+            for name in ("scores", "disagreement", "quality", "business")
         ),
         (("retraining", "investment"), _part(retraining, "investment"), "trains probes on captured rows"),
         (("retraining", "volume"), _part(retraining, "volume"), "counts captured rows, and none is trained on"),

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from everloop.evaluation.expressions import ExpressionError, check
 from everloop.model_file import sizes, worst_case
-from everloop.model_file.answers_fit import bounded_loss, labels_in_time, measured_business, scores_in_time
+from everloop.model_file.answers_fit import (
+    answers_in_time,
+    bounded_loss,
+    decisions,
+    labels_in_time,
+    measured_business,
+)
 from everloop.model_file.capture_fit import capture_misfits
 from everloop.model_file.fallback_fit import fallback_misfits
 from everloop.model_file.grouped_fit import RATES, RECALIBRATED_RATES, dimension_misfits, grouped_misfits
@@ -480,7 +486,8 @@ WHOLE_RULES: tuple[Rule, ...] = (
     _endpoint_of_the_target,
     _room_for_autoscaling,
     _judged_in_a_shadow,
-    scores_in_time,
+    answers_in_time,
+    decisions,
     labels_in_time,
     bounded_loss,
     measured_business,

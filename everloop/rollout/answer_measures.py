@@ -41,6 +41,9 @@ BLOCK_MS = 60_000
 CUTS = 9
 """Places at which scores are compared: between scores at the deciles of what the champion said first."""
 
+_LEAST_SHARE = -1.0
+"""What bets on a share take for its least value, as those on a difference of shares do: bets stay fair, if smaller."""
+
 FIRST_ROWS = 50
 """Rows of the phase that fix the places, and tell nothing else."""
 
@@ -83,6 +86,8 @@ def _each(
 ) -> Iterator[tuple[Reason, bool]]:
     if guardrail.scores is not None:
         yield score_distance(guardrail.scores.max_distance, look, answered, loss.kind)
+    if guardrail.disagreement is not None:
+        yield disagreement(guardrail.disagreement.max_share, look, answered)
     if guardrail.quality is not None:
         yield added_loss(guardrail.quality.max_added_loss, look, answered, loss)
     if guardrail.business is not None:
@@ -121,6 +126,26 @@ def score_distance(limit: float, look: Look, answered: Answered, problem: str) -
     return _kept(
         name, f"the distributions of both versions' scores are {mean:.1%} apart", blocks, mean, limit, -1.0, level
     )
+
+
+def disagreement(limit: float, look: Look, answered: Answered) -> tuple[Reason, bool]:
+    """How often both versions decide the same row otherwise, and whether that is beyond the limit."""
+    name, level = "disagreement", look.watching("disagreement")
+    blocks = list(_blocks((row.at, row.request, float(row.disagree)) for row in answered.rows if row.at >= 0))
+    if not blocks:
+        return _unable(name, answered, "no row came")
+    evidence = _evidence(blocks, limit, _LEAST_SHARE)
+    if evidence.is_enough(level):
+        loud = _mean(blocks[evidence.begin : evidence.end])
+        sentence = (
+            f"{loud:.1%} of rows are decided otherwise than by the champion, on"
+            f" {number_of(_count(blocks, evidence), 'request')} that both answered; allowed is {limit:.1%}:"
+            f" {_odds(evidence.to_one)}"
+        )
+        return Reason(name, sentence, loud, limit), True
+    mean = _mean(blocks)
+    told = f"{mean:.1%} of rows are decided otherwise than by the champion"
+    return _kept(name, told, blocks, mean, limit, _LEAST_SHARE, level)
 
 
 def added_loss(limit: float, look: Look, answered: Answered, loss: Loss) -> tuple[Reason, bool]:

@@ -11,10 +11,10 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from everloop.dataset.exceptions import QueryFailedError, QueryInterruptedError
-from everloop.problem_types import BINARY, MULTICLASS
+from everloop.problem_types import BINARY, MULTICLASS, REGRESSION
 from everloop.rollout.answered_query import SETTLED, SLOT, compared_query
 from everloop.rollout.question import question_of
 from everloop.rollout.targets import RolloutTarget
@@ -54,6 +54,8 @@ class ComparedRow:
         When it came, as ``at``; -1 while there is none.
     prediction : float
         What its caller was answered: a class (of several, its place), or a value.
+    disagree : bool
+        Whether the versions decide it otherwise: another class.
     """
 
     request: str
@@ -64,6 +66,14 @@ class ComparedRow:
     label: float | None = None
     labelled_at: int = -1
     prediction: float = 0.0
+    disagree: bool = False
+
+
+class Said(NamedTuple):
+    """What a version says of a row: its score, and the class or value that it answers."""
+
+    score: float
+    prediction: float
 
 
 @dataclass(frozen=True)
@@ -107,7 +117,7 @@ class Answering:
     labelled: bool
     timer: Callable[[], float] = time.perf_counter
     _kept: dict[tuple[str, datetime, int], Answered] = field(default_factory=dict, repr=False, compare=False)
-    _known: dict[tuple[str, datetime], dict[str, float | None]] = field(default_factory=dict, repr=False, compare=False)
+    _known: dict[tuple[str, datetime], dict[str, Said | None]] = field(default_factory=dict, repr=False, compare=False)
 
     def seen(self, target: RolloutTarget, rollout: Rollout, *, phase: datetime, at: datetime, ends: bool) -> Answered:
         """What is in the lake of a phase that began at ``phase``, at a look.
@@ -168,22 +178,22 @@ class Answering:
         for rows, asked in _batches(unknown, other, min(MOST_AT_ONCE, self.declaration.serving.max_rows)):
             if self.timer() - started > LONGEST_SECONDS:
                 break
-            known.update(self._scores(target, asked, rows, at))
+            known.update(self._said(target, asked, rows, at))
         compared, unanswered = [], 0
         for row in captured:
             if row["prediction_id"] not in known:
                 break  # What comes later waits for what comes before: evidence is counted in order.
-            score = known[str(row["prediction_id"])]
-            if score is None:
+            said = known[str(row["prediction_id"])]
+            if said is None:
                 unanswered += 1
             else:
-                compared.append(self._row(row, score, candidate=rollout.version))
+                compared.append(self._row(row, said, candidate=rollout.version))
         return Answered(compared, unanswered)
 
-    def _scores(
+    def _said(
         self, target: RolloutTarget, lambda_version: str, rows: Sequence[Captured], at: datetime
-    ) -> dict[str, float | None]:
-        """The scores that a version gives rows, by their names; None for what it does not answer.
+    ) -> dict[str, Said | None]:
+        """What a version says of rows, by their names; None for what it does not answer.
 
         One row that is refused has its whole request refused: then the halves are asked.
         """
@@ -192,32 +202,36 @@ class Answering:
         if answer.status == 200 and "fallback" in answer.document:
             return dict.fromkeys(names)  # the version had no answer of its own
         if answer.status == 200:
-            return {n: self._score(p) for n, p in zip(names, answer.document["predictions"], strict=True)}
+            return {n: self._of(p) for n, p in zip(names, answer.document["predictions"], strict=True)}
         if len(rows) == 1:
             return {names[0]: None}
         half = len(rows) // 2
-        first = self._scores(target, lambda_version, rows[:half], at)
-        return first | self._scores(target, lambda_version, rows[half:], at)
+        first = self._said(target, lambda_version, rows[:half], at)
+        return first | self._said(target, lambda_version, rows[half:], at)
 
-    def _score(self, prediction: Mapping[str, Any]) -> float:
+    def _of(self, answer: Mapping[str, Any]) -> Said:
         kind = self.declaration.problem.type
         if kind == MULTICLASS:
-            return float(list(self.declaration.problem.classes or ()).index(prediction["prediction"]))
-        return float(prediction["probability"] if kind == BINARY else prediction["prediction"])
+            place = float(list(self.declaration.problem.classes or ()).index(answer["prediction"]))
+            return Said(place, place)
+        prediction = float(answer["prediction"])
+        return Said(float(answer["probability"]) if kind == BINARY else prediction, prediction)
 
-    def _row(self, row: Captured, other: float, *, candidate: int) -> ComparedRow:
+    def _row(self, row: Captured, other: Said, *, candidate: int) -> ComparedRow:
         column = "prediction" if self.declaration.problem.type == MULTICLASS else "_score"
         own, by_candidate = float(row[column] or 0), int(row["version"] or 0) == candidate
+        prediction = float(row["prediction"] or 0)
         label, came = row.get("_label"), row.get("_label_at")
         return ComparedRow(
             request=str(row["request_id"]),
             at=int(row["_at"] or 0),
             by_candidate=by_candidate,
-            ours=own if by_candidate else other,
-            theirs=other if by_candidate else own,
+            ours=own if by_candidate else other.score,
+            theirs=other.score if by_candidate else own,
             label=None if label is None else float(label),
             labelled_at=-1 if came is None else int(came),
-            prediction=float(row["prediction"] or 0),
+            prediction=prediction,
+            disagree=self.declaration.problem.type != REGRESSION and prediction != other.prediction,
         )
 
 

@@ -27,7 +27,14 @@ if TYPE_CHECKING:
 PARTS = MappingProxyType({"error_rate": 0.45, "p99_latency": 0.2, "refused_requests": 0.2, "added_errors": 0.15})
 """What each measure has of the rate. A failed request is what callers feel most, and needs the fewest requests."""
 
-OF_ANSWERS = MappingProxyType({"score_distance": "scores", "added_loss": "quality", "business_drop": "business"})
+OF_ANSWERS = MappingProxyType(
+    {
+        "score_distance": "scores",
+        "disagreement": "disagreement",
+        "added_loss": "quality",
+        "business_drop": "business",
+    }
+)
 """Measures of what versions answer, and the key of ``rollout.guardrail`` that declares each."""
 
 DECLARED = MappingProxyType({**OF_ANSWERS, "cold_start_latency": "max_cold_start_ms"})

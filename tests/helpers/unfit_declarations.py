@@ -66,6 +66,18 @@ UNFIT = {
         "35 or more, or a step of as many",
         "rollout.bake_minutes",
     ),
+    "decisions of a rollout that is too short": Unfit(
+        "rollout",
+        {
+            "steps": [{"percent": 5, "minutes": 30}],
+            "bake_minutes": 34,
+            "guardrail": {"max_error_rate": 0.1, "max_p99_latency_ms": 200, "disagreement": {"max_share": 0.1}},
+        },
+        "bake_minutes: 34",
+        "34",
+        "what rollout.guardrail.disagreement judges",
+        "rollout.bake_minutes",
+    ),
     "labels that come after the rollout": Unfit(
         "rollout",
         {

@@ -52,6 +52,12 @@ class ScoresGuardrail(Section):
     max_distance: OpenFraction
 
 
+class DisagreementGuardrail(Section):
+    """How often a candidate may decide otherwise than the champion on the same rows."""
+
+    max_share: OpenFraction
+
+
 class QualityGuardrail(Section):
     """How much worse than the champion a candidate may be on the same rows, once their labels have come.
 
@@ -92,13 +98,14 @@ class Guardrail(Section):
     minimum_requests: int = Field(default=5, ge=1)
     max_hold_minutes: int = Field(default=1440, ge=0)
     scores: ScoresGuardrail | None = None
+    disagreement: DisagreementGuardrail | None = None
     quality: QualityGuardrail | None = None
     business: BusinessGuardrail | None = None
 
     @property
     def judges_answers(self) -> bool:
         """Whether anything is held against what both versions answer, which is read from the lake."""
-        return self.scores is not None or self.judges_labels
+        return self.scores is not None or self.disagreement is not None or self.judges_labels
 
     @property
     def judges_labels(self) -> bool:

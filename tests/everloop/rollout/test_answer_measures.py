@@ -122,6 +122,56 @@ def test_a_version_at_the_limit_is_seldom_found_beyond_it() -> None:
     assert wrong <= 1
 
 
+DISAGREEMENT = guardrail(disagreement={"max_share": 0.05})
+
+
+def decided_otherwise(count: int, share: float, *, in_a_request: int = 1) -> Judged:
+    rng = np.random.default_rng(4)
+    theirs = rng.random(count)
+    otherwise = rng.random(count) < share
+    seen = [
+        replace(row, disagree=bool(other))
+        for row, other in zip(rows(theirs, theirs, in_a_request=in_a_request), otherwise, strict=True)
+    ]
+    return judge(DISAGREEMENT, LOOK, Answered(seen), BRIER)
+
+
+@pytest.mark.parametrize(("count", "share"), [(40, 1.0), (200, 0.3), (3000, 0.1)])
+def test_a_version_that_decides_otherwise_too_often_breaks_its_limit(count: int, share: float) -> None:
+    """GIVEN scores that are distributed alike."""
+    found = decided_otherwise(count, share)
+    (reason,) = found.broken
+    assert (reason.code, reason.limit, found.told) == ("disagreement", 0.05, ())
+    assert present(reason.value) > 0.05
+    assert "of rows are decided otherwise than by the champion, on" in reason.sentence
+
+
+def test_one_that_decides_so_as_often_as_it_may_is_kept() -> None:
+    found = decided_otherwise(3000, 0.05)
+    assert (found.broken, found.told[0].code) == ((), "disagreement_kept")
+    assert "would have been found" in found.told[0].sentence
+
+
+@pytest.mark.parametrize("count", [0, 1, 5])
+def test_few_decisions_say_that_they_are_too_few(count: int) -> None:
+    found = decided_otherwise(count, 1.0)
+    assert [reason.code for reason in found.told] == [NOT_JUDGED], found
+
+
+def test_decisions_of_one_request_are_one_piece_of_evidence() -> None:
+    assert not decided_otherwise(1000, 1.0, in_a_request=1000).broken
+
+
+def test_at_the_limit_it_is_seldom_found_beyond_it() -> None:
+    """GIVEN looks at all times, WHEN the share is the limit."""
+    rng, wrong = np.random.default_rng(8), 0
+    for _ in range(40):
+        theirs = rng.random(400)
+        seen = [replace(row, disagree=bool(rng.random() < 0.05)) for row in rows(theirs, theirs)]
+        wrong += bool(judge(DISAGREEMENT, LOOK, Answered(seen), BRIER).broken)
+    assert wrong <= 1
+
+
 def test_what_is_judged_besides_takes_its_share_of_the_rate() -> None:
     few, more = Look(0.05, 3, True), Look(0.05, 3, True, declared=1)
     assert few.watching("error_rate") > more.watching("error_rate") > 0

@@ -96,6 +96,9 @@ def test_each_row_is_answered_by_both_versions(lake: WatchedLake) -> None:
     assert [row.ours for row in found.rows] == [*ours.scores.tolist(), *[0.9] * 4]
     assert [row.theirs for row in found.rows] == [*[0.1] * 3, *theirs.scores.tolist()]
     assert sorted(versions.asked) == [("11", 3), ("12", 4)]
+    # AND whether they decide it otherwise: the other version says 1 to each
+    assert [row.disagree for row in found.rows] == [row.prediction != 1 for row in found.rows]
+    assert {row.disagree for row in found.rows} == {True, False}
 
 
 def test_what_is_not_delivered_yet_waits(lake: WatchedLake) -> None:
