@@ -13,6 +13,7 @@ import binascii
 import hashlib
 from dataclasses import dataclass
 
+from everloop.exceptions import TerminalError
 from everloop.json_text import canonical_json, read_json
 from everloop.serving.exceptions import ArtifactRefusedError
 from everloop.shown import shown
@@ -36,7 +37,7 @@ _EXPONENT_DER = bytes.fromhex("0203010001")
 _KEYS = ("algorithm", "key", "signature")
 
 
-class SignatureFormatError(ValueError):
+class SignatureFormatError(TerminalError, ValueError):
     """A text is no signature of the one form that is taken, or a key none of KMS's RSA keys."""
 
 

@@ -58,6 +58,7 @@ PLACEHOLDERS = {
     "<Repository>": "sagemaker-scikit-learn",
     "<RegistryTable>": "arn:aws:dynamodb:us-east-1:123456789012:table/registry",
     "<DeadLettersQueue>": "arn:aws:sqs:us-east-1:123456789012:dead-letters",
+    "<SigningKey>": "arn:aws:kms:us-east-1:123456789012:key/0a1b2c3d-0000-4000-8000-0123456789ab",
     "<EndpointRole>": "arn:aws:iam::123456789012:role/endpoint",
 }
 ENDINGS = {

@@ -87,7 +87,7 @@ def test_the_endpoint_of_a_version_is_known_by_the_function_version_before_it() 
     door.passing_on(known)
     account = FakeAccount()
     account.endpoints = {key: [container(Environment={"EVERLOOP_ARTEFACT": ADDRESS})] for key in (known, left)}
-    account.get_paginator = function.get_paginator  # type: ignore[attr-defined]
+    account.get_paginator = function.get_paginator  # type: ignore[attr-defined]  # of a fake that has none
     # THEN only the other is reported, with the way to delete it
     (found,) = look(account).differences
     assert (found.code, found.about) == ("unknown_endpoint", left)
