@@ -477,7 +477,7 @@ def test_a_model_moves_among_all_targets_under_requests(cloud: Cloud) -> None:
         wait_until(lambda: len(cloud.endpoints_of_versions()) == 1)
         endpoint = cloud.passed_on_to()
         told = CliRunner().invoke(everloop, ["status", MODEL]).output
-        assert re.search(rf"serverless +{endpoint}: function version \d+, the champion", told), told
+        assert re.search(rf"serverless +{endpoint}: function version \d+,\s+the\s+champion", told), told
         told = " ".join(CliRunner().invoke(everloop, ["trace", MODEL]).output.split())
         assert f"which passes requests on to endpoint {endpoint}" in told, told
         place = json.loads(CliRunner().invoke(everloop, ["manifest", MODEL, "--json"]).output)["manifest"]["target"]

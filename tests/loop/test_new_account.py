@@ -71,6 +71,9 @@ def write_files(walk: Walk) -> None:
     keys = [f"{begin}-{number}" for number in range(3)]
     instances = [{"train_id": key, **PLAIN} for key in keys]
     (walk.folder / "request.json").write_text(json.dumps({"instances": instances}))
+    rows = [{"train_id": f"{begin}-line-{number}", **PLAIN} for number in range(3)]
+    (walk.folder / "rows.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    (walk.folder / "answers.jsonl").unlink(missing_ok=True)
     (walk.folder / "outcomes.csv").write_text("key,label\n" + "".join(f"{key},1\n" for key in keys))
 
 
