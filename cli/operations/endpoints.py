@@ -12,7 +12,7 @@ from everloop.cli.account import Account
 from everloop.cli.exceptions import CommandError
 from everloop.names import ALIAS, ModelNames
 from everloop.rollout.container_place import is_model_of
-from everloop.rollout.endpoint_answers import UNDER_WAY, is_not_there
+from everloop.rollout.endpoint_answers import UNDER_WAY, is_not_there, names_with
 from everloop.rollout.endpoint_place import configuration_number
 from everloop.rollout.targets.lambda_alias import LambdaAliasTarget
 
@@ -47,7 +47,7 @@ def endpoint_of(account: Account, model: str) -> RunningEndpoint | None:
 def endpoints_of_versions(account: Account, model: str) -> list[str]:
     """The serverless endpoints of a model's versions, by name: they cost nothing while nobody asks."""
     name = ModelNames(model).endpoint
-    found = _listed(account.client("sagemaker"), "list_endpoints", "Endpoints", "EndpointName", name)
+    found = names_with(account.client("sagemaker"), "list_endpoints", "Endpoints", "EndpointName", name)
     return sorted(each for each in found if is_model_of(name, each))
 
 
@@ -76,10 +76,10 @@ def delete_endpoint(account: Account, model: str) -> bool:
     deadline = time.monotonic() + _WAITS_SECONDS
     for endpoint in there:
         _delete(client, endpoint, deadline)
-    for configuration in _listed(client, "list_endpoint_configs", "EndpointConfigs", "EndpointConfigName", name):
+    for configuration in names_with(client, "list_endpoint_configs", "EndpointConfigs", "EndpointConfigName", name):
         if configuration_number(name, configuration) is not None or is_model_of(name, configuration):
             client.delete_endpoint_config(EndpointConfigName=configuration)
-    for model_name in _listed(client, "list_models", "Models", "ModelName", name):
+    for model_name in names_with(client, "list_models", "Models", "ModelName", name):
         if is_model_of(name, model_name):
             client.delete_model(ModelName=model_name)
     return bool(there)
@@ -99,17 +99,6 @@ def _delete(client: Any, endpoint: str, deadline: float) -> None:
 def _status(client: Any, endpoint: str) -> str | None:
     found = _unless_gone(lambda: client.describe_endpoint(EndpointName=endpoint))
     return None if found is None else str(found["EndpointStatus"])
-
-
-def _listed(client: Any, operation: str, key: str, named: str, contains: str) -> list[str]:
-    arguments: dict[str, Any] = {"NameContains": contains, "MaxResults": 100}
-    found: list[str] = []
-    while True:
-        page = getattr(client, operation)(**arguments)
-        found += [each[named] for each in page[key]]
-        if not page.get("NextToken"):
-            return found
-        arguments["NextToken"] = page["NextToken"]
 
 
 def _unless_gone(call: Any) -> Any:

@@ -28,7 +28,7 @@ from typing import Any, TypedDict
 from botocore.exceptions import ClientError
 
 from everloop.rollout.container_place import serves
-from everloop.rollout.endpoint_answers import UNDER_WAY, is_not_there
+from everloop.rollout.endpoint_answers import UNDER_WAY, is_not_there, names_with
 from everloop.rollout.endpoint_place import (
     EndpointPlace,
     ProductionVariant,
@@ -419,14 +419,7 @@ class SageMakerEndpointTarget:
                 self.client.delete_model(ModelName=name)
 
     def _listed(self, operation: str, key: str, name: str) -> list[str]:
-        arguments: dict[str, Any] = {"NameContains": self.place.name, "MaxResults": 100}
-        found: list[str] = []
-        while True:
-            page = getattr(self.client, operation)(**arguments)
-            found += [each[name] for each in page[key]]
-            if not page.get("NextToken"):
-                return found
-            arguments["NextToken"] = page["NextToken"]
+        return names_with(self.client, operation, key, name, self.place.name)
 
     def _variants(self) -> list[RunningVariant]:
         found = self._describe()

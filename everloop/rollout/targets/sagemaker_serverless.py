@@ -21,7 +21,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from everloop.rollout.endpoint_answers import UNDER_WAY, is_not_there
+from everloop.rollout.endpoint_answers import UNDER_WAY, is_not_there, names_with
 from everloop.rollout.exceptions import AliasNotPinnedError, EndpointFailedError, EndpointNotReadyError
 from everloop.rollout.serverless_place import ServerlessPlace
 from everloop.rollout.targets import (
@@ -253,14 +253,8 @@ class SageMakerServerlessTarget:
 
     def _named(self, operation: str, key: str, name: str) -> list[str]:
         """What there is of the model's, by one listing: of other models whose names begin alike there is more."""
-        arguments: dict[str, Any] = {"NameContains": f"{self.place.name}-v", "MaxResults": 100}
-        found: list[str] = []
-        while True:
-            page = getattr(self.client, operation)(**arguments)
-            found += [each[name] for each in page[key] if self.place.is_model(each[name])]
-            if not page.get("NextToken"):
-                return found
-            arguments["NextToken"] = page["NextToken"]
+        found = names_with(self.client, operation, key, name, f"{self.place.name}-v")
+        return [each for each in found if self.place.is_model(each)]
 
 
 class SageMakerServerless:
