@@ -66,9 +66,10 @@ def predict(
     line is answered by a line. No more than one request's rows are in memory.
     """
     output, account = Output(as_json), Account()
-    deployed = account.model(model) if url is None else unsigned(model)
-    if url is not None:
-        deployed = replace(deployed, predictions_url=predictions_at(url, model))
+    if url is None:
+        deployed = account.model(model)
+    else:
+        deployed = replace(unsigned(model), predictions_url=predictions_at(url, model))
     with closing(SignedHttpClient(account, deployed)) as http:
         if lines or Path(instances.name).suffix.lower() in LINES:
             most = _most_rows(model, models_directory)
