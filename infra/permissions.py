@@ -42,7 +42,7 @@ class ModelPermissions:
     ----------
     probes, spans, compares : bool
         Whether it has fresh probes, whether they choose what trainings learn from, and whether versions are asked,
-        apart from callers, what the lake has.
+        apart from callers, what the lake has: for the last its rows are read.
     endpoint_role_arn : str
         What its endpoint runs as; empty where it has none.
     autoscaling : bool
@@ -225,14 +225,14 @@ class ModelPermissions:
             *self._admit(),
             *self._archive_manifests(),
             *(self._endpoint() if self.endpoint_role_arn else []),
-            *(self._compare() if self.compares else []),
+            *self._ask_versions(),
+            *(self._lake_queries() if self.compares else []),
         ]
 
-    def _compare(self) -> list[Grant]:
-        """Ask one version, by the number of its function version or the name of its variant, what the lake has."""
+    def _ask_versions(self) -> list[Grant]:
+        """Ask one version, apart from callers, by the number of its function version or the name of its variant."""
         versions = "The versions of the model's one prediction function: the function itself is not asked."
         return [
-            *self._lake_queries(),
             Grant(("lambda:InvokeFunction",), (f"{self.predict_arn}:*",), versions),
             *([Grant(("sagemaker:InvokeEndpoint",), (self.endpoint_arns[0],))] if self._has_instances else []),
         ]

@@ -22,7 +22,8 @@ from everloop.rollout.answer_measures import NOTHING_JUDGED, Judged, judge
 from everloop.rollout.answered import Answered, Answering
 from everloop.rollout.cadence import closest
 from everloop.rollout.cleanup import needed_lambda_versions, retire_versions
-from everloop.rollout.exceptions import NothingServesError
+from everloop.rollout.exceptions import NothingServesError, VersionNotStartedError
+from everloop.rollout.first_request import TRIES, why_not_started
 from everloop.rollout.guardrails import Decision, Verdict, decide_bake, decide_step
 from everloop.rollout.looks import Look
 from everloop.rollout.losses import loss_of
@@ -69,7 +70,7 @@ class Conductor:
     _judged_answers: list[tuple[Answered, Judged]] = field(default_factory=list, repr=False, compare=False)
 
     def start(self, run_id: str, run_kind: str, version: int | None, *, at: datetime) -> RolloutState:
-        """Publish the version to roll out and stage it. One rollout per run, named after it.
+        """Publish the version to roll out, see that it starts, and stage it. One rollout per run, named after it.
 
         Parameters
         ----------
@@ -77,6 +78,11 @@ class Conductor:
             Of the open run. Kind ``rollout`` serves the champion under new code.
         version : int or None
             The version to roll out; for new code it may be left out.
+
+        Raises
+        ------
+        VersionNotStartedError
+            When what was published answers no request.
         """
         known = self.store.rollouts.find(run_id)
         if known is not None:
@@ -93,6 +99,7 @@ class Conductor:
         calibration = self._calibration(champion) if kind == "code" else ""
         before = self._standby(number, champion, at, calibration)
         published = self.target.publish(ServedArtifact.of(registered, calibration, before))
+        self._check_started(number, published, run_id, at)
         rollout = Rollout(
             model=self.store.model,
             rollout_id=run_id,
@@ -256,6 +263,21 @@ class Conductor:
             "retired": retire_versions(self.store, bake_seconds=bake, at=at, actor=actor),
             "deleted_lambda_versions": self.target.prune(needed),
         }
+
+    def _check_started(self, number: int, published: Published, run_id: str, at: datetime) -> None:
+        """Ask what was published before any caller does: one that loads longer than it may would give them errors."""
+        model, name = self.store.model, f"first-{run_id}"
+        said = why_not_started(self.target, published.lambda_version, model=model, name=name, at=at)
+        if said:
+            self.target.release(published.lambda_version)
+            where = ", ".join(
+                f"{key} {value}" for key, value in self.target.describe(published).items() if key in _WHERE
+            )
+            raise VersionNotStartedError(
+                f"version {number} of {model} does not start, so no caller was sent to it: asked {TRIES} times, it"
+                f" answered {said} ({where}; the request is {name}). Its log may say more. If it takes longer to load"
+                " than it may, raise serving.timeout_seconds or serving.memory_mb; otherwise train again"
+            )
 
     def _number(self, kind: str, version: int | None, champion: Champion | None) -> int:
         if kind == "version":
@@ -518,6 +540,9 @@ class Conductor:
             "rollout": state,
         }
 
+
+_WHERE = ("function", "lambda_version", "endpoint", "variant")
+"""What names a published version among what describes it."""
 
 _UNEXPLAINED: ReasonDocument = {"code": "pipeline_failed", "sentence": "the pipeline failed during the rollout"}
 

@@ -22,9 +22,10 @@ from everloop.registry.records import Champion, Version
 from everloop.registry.store import RegistryStore
 from everloop.rollout.differences import registered_files
 from everloop.rollout.exceptions import EndpointNotReadyError
+from everloop.rollout.first_request import why_not_started
 from everloop.rollout.previous import previous_champion
 from everloop.rollout.reconciler import Reconciler
-from everloop.rollout.targets import Question, RolloutTarget, ServedArtifact
+from everloop.rollout.targets import RolloutTarget, ServedArtifact
 from everloop.serving.contract import ServingContract
 from everloop.serving.exceptions import ServingError
 
@@ -152,18 +153,10 @@ class Driller:
         return act()
 
     def _warmed(self, lambda_version: str, begun: Drill) -> str:
-        """Ask the previous version, so that it has started before callers meet it; why it can't serve, if it can't.
-
-        A request without rows is refused by whatever has its model loaded.
-        """
-        name = f"drill-{begun.begun_at:%Y%m%d%H%M%S}"
-        question = Question(self.store.model, '{"instances": []}', name, begun.begun_at)
-        asked = self.target.ask(lambda_version, question)
-        error = asked.document.get("error") or {} if isinstance(asked.document, dict) else {}
-        if (asked.status, error.get("code")) == (400, "no_instances"):
-            return ""
-        said = f"{asked.status} {error.get('code', '')}".strip()
-        return f"version {begun.previous_version} does not start: it answers {said}"
+        """Ask the previous version, so that it has started before callers meet it; why it can't serve, if it can't."""
+        name, model = f"drill-{begun.begun_at:%Y%m%d%H%M%S}", self.store.model
+        said = why_not_started(self.target, lambda_version, model=model, name=name, at=begun.begun_at)
+        return f"version {begun.previous_version} does not start: it answers {said}" if said else ""
 
     def _interrupted(self, last: Drill, at: datetime, actor: str) -> Drilled:
         """End a drill that was begun and never ended, with the traffic where the registry says."""

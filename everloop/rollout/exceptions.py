@@ -29,6 +29,10 @@ class EndpointFailedError(RolloutError, TerminalError):
     """The endpoint, or a new variant of it, did not come into service."""
 
 
+class VersionNotStartedError(RolloutError, TerminalError):
+    """A published version does not start, so no caller is sent to it."""
+
+
 class EndpointChangedError(RolloutError, TerminalError):
     """A variant is to take requests that the endpoint does not have."""
 

@@ -10,6 +10,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from tests.fakes.asked_version import asked_version
+
 
 def refusal(code: str, message: str, operation: str) -> ClientError:
     """An error as botocore raises it."""
@@ -137,15 +139,13 @@ class FakeLambda:
             return {"Payload": BytesIO(json.dumps({**passed, "isBase64Encoded": False}).encode())}
         number = int(variables["EVERLOOP_VERSION"])
         if number == 500:
-            return {"FunctionError": "Unhandled", "Payload": BytesIO(b"{}")}
-        if number in self.unable or event["body"] == '{"instances": []}':
-            status, code = (503, "artifact_refused") if number in self.unable else (400, "no_instances")
-            reply = {"statusCode": status, "body": json.dumps({"error": {"code": code}}), "isBase64Encoded": False}
-            return {"Payload": BytesIO(json.dumps(reply).encode())}
-        document = {"version": number, "unseen": event["unseen"], "asked": event["body"]}
-        rows = len(json.loads(event["body"]).get("instances", [0]))
-        document["predictions"] = [{"prediction": 1, "probability": 0.75}] * rows
-        reply = {"statusCode": 200, "body": json.dumps(document), "isBase64Encoded": False}
+            crashed = {"errorType": "Sandbox.Timedout", "errorMessage": "Task timed out after 10.00 seconds"}
+            return {"FunctionError": "Unhandled", "Payload": BytesIO(json.dumps(crashed).encode())}
+        if number in self.unable:
+            status, document = 503, {"error": {"code": "artifact_refused"}}
+        else:
+            status, document = asked_version(number, event["body"], unseen=event["unseen"])
+        reply = {"statusCode": status, "body": json.dumps(document), "isBase64Encoded": False}
         return {"Payload": BytesIO(json.dumps(reply).encode())}
 
     def publish_version(

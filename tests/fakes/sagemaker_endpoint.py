@@ -13,6 +13,7 @@ from everloop.serving.answer import Answer
 from everloop.serving.exchange import json_reply
 from everloop.serving.passed_on import encode_answer
 from everloop.serving.passed_request import PASSED_ON, decode_request
+from tests.fakes.asked_version import asked_version
 from tests.fakes.lambda_function import refusal
 
 
@@ -102,8 +103,10 @@ class FakeSageMaker:
         number = int(self.models[TargetVariant]["PrimaryContainer"]["Environment"]["EVERLOOP_VERSION"])
         if number == 500:
             raise refusal("ModelError", "Received server error (500) from the container", "InvokeEndpoint")
-        document = {"version": number, "unseen": passed.unseen, "asked": passed.request.body}
-        return {"Body": BytesIO(encode_answer(Answer(200, json_reply(document))))}
+        asked = passed.request.body
+        assert isinstance(asked, str), "a body in bytes has another protocol"
+        status, document = asked_version(number, asked, unseen=passed.unseen)
+        return {"Body": BytesIO(encode_answer(Answer(status, json_reply(document))))}
 
     def describe_endpoint(self, *, EndpointName: str) -> dict[str, Any]:
         self._enter("describe_endpoint")
@@ -155,8 +158,8 @@ class FakeSageMaker:
         number = int(self.models[model]["PrimaryContainer"]["Environment"]["EVERLOOP_VERSION"])
         if number == 500:
             return {"statusCode": 500, "body": "{}"}
-        document = {"version": number, "unseen": event["unseen"], "asked": event["body"]}
-        return {"statusCode": 200, "body": json.dumps(document)}
+        status, document = asked_version(number, event["body"], unseen=event["unseen"])
+        return {"statusCode": status, "body": json.dumps(document)}
 
     def _check_serverless(self, variant: Mapping[str, Any], variants: int) -> None:
         if "ServerlessConfig" in variant:

@@ -9,10 +9,13 @@ from __future__ import annotations
 import json
 import re
 import time
+from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from threading import Lock
 from typing import Any, cast
 
 import pandas as pd
@@ -92,6 +95,7 @@ class Bad:
     contract: dict[str, Any] | None = None
     answers: int = 12
     labels: bool = False
+    new_processes: bool = False
 
 
 @dataclass
@@ -99,6 +103,7 @@ class Callers(Cloud):
     """One of the models, and its callers: every other one's train is of another line."""
 
     model: str = ""
+    asking: dict[str, Lock] = field(default_factory=lambda: defaultdict(Lock))
 
     def __post_init__(self) -> None:
         self.token = token() if TARGETS[self.model] == "lambda_alias" else None
@@ -126,7 +131,19 @@ class Callers(Cloud):
     def ask(self, key: str) -> tuple[int, Any]:
         line = "north" if int(key.rpartition("-")[2]) % 2 else "south"
         body = json.dumps({"instances": [row(key, line=line)]}).encode()
-        return Loop.send(cast("Loop", self), "POST", self.url, body, token=self.token)
+        with self.asking[key.partition("-")[0]]:
+            return Loop.send(cast("Loop", self), "POST", self.url, body, token=self.token)
+
+    def end_processes(self) -> None:
+        """End the function's processes while nobody waits for one, as Lambda does; who asks next starts another."""
+        with ExitStack() as nobody_asks:
+            for lock in list(self.asking.values()):
+                nobody_asks.enter_context(lock)
+            assert Loop.end_workers(cast("Loop", self))
+
+    def wait_until(self, *waited: Any) -> Any:
+        """As a loop's."""
+        return Loop.wait_until(cast("Loop", self), *waited)
 
     def tell(self, keys: list[str]) -> None:
         """Send labels: what goes north is late."""
@@ -168,7 +185,8 @@ def _kinds(model: str) -> Iterator[Bad]:
     yield Bad("refused_requests", small_model(), contract={"numbers": narrow})
     yield Bad("p99_latency", slowed(small_model(), products=7, side=1400), answers=4)
     if TARGETS[model] == "lambda_alias":  # an endpoint has loaded a version before anybody asks it
-        yield Bad("cold_start_latency", slow_to_start(small_model(), products=12, side=1400), answers=4)
+        slow = slow_to_start(small_model(), products=12, side=1400)
+        yield Bad("cold_start_latency", slow, answers=4, new_processes=True)
     yield Bad("score_distance", small_model(bias=-4.0), answers=COMPARED)
     yield Bad("added_loss", _mirrored(), answers=COMPARED, labels=True)
 
@@ -281,6 +299,8 @@ def judged(callers: Callers, seen: Seen, run_id: str, bad: Bad, champion: int) -
     """Roll a bad version out under the callers, and back; what was decided."""
     version = callers.register_bad(run_id, bad)
     rollout = start(callers, run_id, version)
+    if bad.new_processes:  # the first one was asked unseen
+        callers.end_processes()
     of_champion = seen[200, str(champion)]
     wait_for(seen, (200, str(version)), bad.answers)
     wait_for(seen, (200, str(champion)), of_champion + bad.answers)

@@ -64,13 +64,6 @@ KEPT: tuple[Kept, ...] = (
         test="tests/everloop/dataset/test_athena.py",
     ),
     Kept(
-        ("Functions/Rollout",),
-        ("lambda:InvokeFunction",),
-        "a candidate that is a function version is asked unseen; the test removes its model, and the use goes with it",
-        on="-predict:*",
-        test="tests/loop/test_changed_model.py",
-    ),
-    Kept(
         ("Pipeline/Jobs/*",),
         ("s3:AbortMultipartUpload", "s3:GetBucketLocation"),
         "AmazonSageMakerFullAccess has it; whether a job of this kind asks for it shows in an account alone",

@@ -122,7 +122,7 @@ class RolloutTarget(Protocol):
     def ask(self, lambda_version: str, question: Question) -> AskedAnswer:
         """Ask one published version, whoever else is sent to it. The answer is neither captured nor counted.
 
-        A version that fails answers 500.
+        A version that fails answers 500, with what is known of why as ``error``: ``code`` and ``message``.
         """
         ...
 

@@ -257,9 +257,9 @@ class LambdaAliasTarget:
             FunctionName=self.function, Qualifier=lambda_version, Payload=json.dumps(event).encode()
         )
         payload = answer["Payload"].read()
-        if answer.get("FunctionError"):
-            return AskedAnswer(500, {})
         reply = json.loads(payload)
+        if answer.get("FunctionError"):  # it crashed, or took longer than it may: what the service says of that
+            return AskedAnswer(500, {"error": {"code": reply.get("errorType"), "message": reply.get("errorMessage")}})
         body = base64.b64decode(reply["body"]) if reply.get("isBase64Encoded") else reply["body"]
         return AskedAnswer(int(reply["statusCode"]), json.loads(body))
 

@@ -219,7 +219,7 @@ class SageMakerEndpointTarget:
         except ClientError as error:
             if error.response["Error"]["Code"] != "ModelError":
                 raise
-            return AskedAnswer(500, {})
+            return AskedAnswer(500, {"error": {"message": error.response["Error"]["Message"]}})
         status, body = status_and_body(invoked["Body"].read())
         return AskedAnswer(status, json.loads(body))
 

@@ -14,6 +14,7 @@ from everloop.rollout.announcements import Announcer
 from everloop.rollout.conductor import Conductor
 from everloop.rollout.endpoint_place import EndpointPlace
 from everloop.rollout.exceptions import AliasNotPinnedError
+from everloop.rollout.first_request import why_not_started
 from everloop.rollout.metrics import CloudWatchMetrics
 from everloop.rollout.serverless_place import ServerlessPlace
 from everloop.rollout.targets import (
@@ -236,6 +237,14 @@ def a_version_that_nobody_is_sent_to_is_asked_unseen(target: RolloutTarget) -> N
     assert target.ask(failing, question).status == 500
 
 
+def a_version_has_started_once_it_refuses_a_request_without_rows(target: RolloutTarget) -> None:
+    target.idle()
+    seven = target.publish(SEVEN).lambda_version
+    assert why_not_started(target, seven, model="flights", name="first-1", at=at(1)) == ""
+    failing = target.publish(ServedArtifact(500, "artifacts/flights/000500/", "hash")).lambda_version
+    assert why_not_started(target, failing, model="flights", name="first-2", at=at(2)).startswith("500")
+
+
 def it_says_what_it_is(target: RolloutTarget, name: str) -> None:
     target.idle()
     described = target.describe(target.publish(SEVEN))
@@ -255,6 +264,7 @@ CONTRACT: list[Callable[[RolloutTarget], None]] = [
     what_serves_or_is_needed_is_kept,
     what_serves_is_not_released,
     a_version_that_nobody_is_sent_to_is_asked_unseen,
+    a_version_has_started_once_it_refuses_a_request_without_rows,
 ]
 
 
@@ -276,6 +286,7 @@ def test_says_what_it_is(name: str) -> None:
 MEMORY = """
 from everloop.rollout.exceptions import AliasNotPinnedError
 from everloop.rollout.targets import AskedAnswer, Published, TrafficState
+from tests.fakes.asked_version import asked_version
 
 
 class Memory:
@@ -327,8 +338,9 @@ class Memory:
 
     def ask(self, lambda_version, question):
         version = self.published[int(lambda_version)].version
-        document = {"version": version, "unseen": True, "asked": question.body}
-        return AskedAnswer(500, {}) if version == 500 else AskedAnswer(200, document)
+        if version == 500:
+            return AskedAnswer(500, {})
+        return AskedAnswer(*asked_version(version, question.body, unseen=True))
 
     def describe(self, published):
         return {"kind": "memory", "lambda_version": published.lambda_version}
