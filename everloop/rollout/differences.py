@@ -6,14 +6,18 @@ that no rollout made.
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from everloop.manifest import CONTRACT, MANIFEST, MODEL, PROFILE
 from everloop.reasons import Reason
 from everloop.registry.records import Champion, Rollout, Version
 from everloop.rollout.targets import TrafficState
+from everloop.serving.exceptions import ArtifactRefusedError
+from everloop.signature import SIGNATURE, require_signature
 
 TRAFFIC_MOVED = "traffic_moved"
 """The one difference that can be put right by moving the traffic back."""
@@ -79,6 +83,13 @@ class Told:
         return known | dict.fromkeys([*self.calibrated, self.champion.lambda_version], self.champion.version)
 
 
+class Signed(NamedTuple):
+    """A manifest and the file :data:`everloop.signature.SIGNATURE` beside it, as they stand."""
+
+    manifest: bytes | None
+    signature: bytes | None
+
+
 @dataclass(frozen=True)
 class Seen:
     """What is deployed.
@@ -102,6 +113,8 @@ class Seen:
         The model's SageMaker endpoint, and what runs on it; None where there is none.
     files : mapping
         By the key of a registered file that serving reads, the SHA-256 of what stands there; None for nothing readable.
+    signed : mapping
+        By the number of a signed version, its manifest and the signature beside it; None for nothing readable.
     """
 
     traffic: TrafficState
@@ -113,6 +126,7 @@ class Seen:
     endpoint: str = ""
     variants: tuple[str, ...] | None = None
     files: Mapping[str, str | None] = field(default_factory=dict)
+    signed: Mapping[int, Signed] = field(default_factory=dict)
 
 
 def expected_traffic(told: Told) -> Expected:
@@ -140,7 +154,7 @@ def registered_files(versions: Iterable[Version]) -> dict[str, str]:
 
 def differences(told: Told, seen: Seen) -> tuple[Difference, ...]:
     """What is deployed otherwise than the registry says; empty where both tell one story."""
-    return (*_of_traffic(told, seen), *_of_files(told, seen), *_beside(told, seen))
+    return (*_of_traffic(told, seen), *_of_files(told, seen), *_of_signatures(told, seen), *_beside(told, seen))
 
 
 def _of_traffic(told: Told, seen: Seen) -> Iterator[Difference]:
@@ -205,9 +219,7 @@ def _of_files(told: Told, seen: Seen) -> Iterator[Difference]:
     for key, registered in registered_files(told.serving).items():
         found = seen.files.get(key, registered)
         if found is None:
-            yield Difference(
-                "artifact_gone", f"{key} is not there, or may not be read; restore its registered version", about=key
-            )
+            yield _gone(key)
         elif found != registered:
             yield Difference(
                 "artifact_changed",
@@ -215,6 +227,33 @@ def _of_files(told: Told, seen: Seen) -> Iterator[Difference]:
                 " restore its registered version",
                 about=key,
             )
+
+
+def _of_signatures(told: Told, seen: Seen) -> Iterator[Difference]:
+    """The registry has no hash of a signature: it is right if it is the signer's, of the registered manifest."""
+    for version in told.serving:
+        signed, key = seen.signed.get(version.version), f"{version.artifact_prefix}{SIGNATURE}"
+        if signed is None or not version.signer:
+            continue
+        manifest, signature = signed
+        if signature is None:
+            yield _gone(key)
+        elif manifest is not None and hashlib.sha256(manifest).hexdigest() == version.manifest_sha256:
+            try:
+                require_signature(manifest, signature, version.signer, signed=MANIFEST)
+            except ArtifactRefusedError as error:
+                yield Difference(
+                    "artifact_changed",
+                    f"{key} is not as it was registered: expected {error.expected}, found {error.found}: a new process"
+                    " refuses to serve the version; restore its registered version",
+                    about=key,
+                )
+
+
+def _gone(key: str) -> Difference:
+    return Difference(
+        "artifact_gone", f"{key} is not there, or may not be read; restore its registered version", about=key
+    )
 
 
 def _beside(told: Told, seen: Seen) -> Iterator[Difference]:

@@ -17,6 +17,8 @@ from functools import partial
 from typing import NotRequired, TypedDict, cast
 
 from everloop.documents.deployment import DifferenceDocument
+from everloop.manifest import MANIFEST
+from everloop.objects import ObjectTooLargeError
 from everloop.registry.records import Champion, Version
 from everloop.registry.store import RegistryStore
 from everloop.rollout.attributing import Attributing
@@ -25,6 +27,7 @@ from everloop.rollout.differences import (
     TRAFFIC_MOVED,
     Difference,
     Seen,
+    Signed,
     Told,
     differences,
     expected_traffic,
@@ -33,6 +36,7 @@ from everloop.rollout.differences import (
 from everloop.rollout.elsewhere import Elsewhere, Found
 from everloop.rollout.observed import Observer
 from everloop.rollout.targets import RolloutTarget, ServedArtifact
+from everloop.signature import SIGNATURE
 
 LOOKS = 5
 """So often it is looked before nothing is said: somebody moves traffic all the time."""
@@ -113,13 +117,14 @@ class Reconciler:
 
     def _look(self) -> tuple[tuple[Difference, ...], Champion | None] | None:
         files: dict[str, str | None] = {}
+        signed: dict[int, Signed] = {}
         last: tuple[Difference, ...] | None = None
         for attempt in range(LOOKS):
             if attempt:
                 self.pause(LOOK_AGAIN_SECONDS)
             before, last_drill = self.store.ledger.audit_head(), self.store.drills.latest()
             told = self._told()
-            found = differences(told, self._seen(told, files))
+            found = differences(told, self._seen(told, files, signed))
             drilled = last_drill is not None and last_drill.is_under_way
             unmoved = before == self.store.ledger.audit_head() and not drilled
             if unmoved and (not found or found == last):
@@ -140,11 +145,14 @@ class Reconciler:
             running=self.store.runs.active() is not None,
         )
 
-    def _seen(self, told: Told, files: dict[str, str | None]) -> Seen:
-        """What is deployed; ``files`` keeps the hashes that were read."""
+    def _seen(self, told: Told, files: dict[str, str | None], signed: dict[int, Signed]) -> Seen:
+        """What is deployed; ``files`` and ``signed`` keep what was read."""
         for key in registered_files(told.serving):
             if key not in files:
                 files[key] = self.observer.sha256(key)
+        for version in told.serving:
+            if version.signer and version.version not in signed:
+                signed[version.version] = self._signed(version)
         champion, variants, there, elsewhere, as_registered = told.champion, self.observer.variants(), True, False, True
         endpoint = ""
         if champion is not None:
@@ -163,7 +171,17 @@ class Reconciler:
             endpoint=self.observer.endpoint,
             variants=variants,
             files=dict(files),
+            signed=dict(signed),
         )
+
+    def _signed(self, version: Version) -> Signed:
+        return Signed(*(self._content(f"{version.artifact_prefix}{name}") for name in (MANIFEST, SIGNATURE)))
+
+    def _content(self, key: str) -> bytes | None:
+        try:
+            return self.observer.content(key)
+        except ObjectTooLargeError:
+            return b""  # whatever it is, it is not what was registered
 
     def _artifact(self, version: Version, champion: Champion) -> ServedArtifact:
         record = self.store.calibrations.in_force(champion)

@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 from moto import mock_aws
 
+from everloop.limits import largest_file
 from everloop.registry import RegistryStore, verify_audit
+from everloop.registry.signing import SigningKey
 from everloop.rollout.attribution import leads_of
 from everloop.rollout.differences import Difference
 from everloop.rollout.elsewhere import Elsewhere
@@ -27,6 +29,7 @@ from tests.fakes.other_servers import FakeAccount
 from tests.fakes.registry_function import remote_registry
 from tests.fakes.registry_table import dynamodb
 from tests.fakes.sagemaker_endpoint import FakeSageMaker
+from tests.fakes.signing_key import signing_key
 from tests.helpers.registry_scenes import at, close_run, manifest_of, open_run, register, start_rollout
 
 
@@ -48,15 +51,18 @@ class World:
             self.store, self.target, Observer(clients.__getitem__, "flights", "artifacts"), pause=self.pauses.append
         )
 
-    def crown(self, run_id: str) -> str:
+    def crown(self, run_id: str, *, signer: SigningKey | None = None) -> str:
         """A version to serve, as a rollout would bring it; the function version that does."""
         open_run(self.store, run_id)
-        version = register(self.store, run_id, contents={"model.onnx": run_id.encode()})
+        signed_by = signer.signer if signer else None
+        version = register(self.store, run_id, contents={"model.onnx": run_id.encode()}, signer=signed_by)
+        if signer:
+            signature = signer.sign(manifest_of(version).content).to_bytes()
+            self.s3.objects[f"{version.artifact_prefix}signature.json"] = signature
         self.s3.objects[f"{version.artifact_prefix}model.onnx"] = run_id.encode()
         self.s3.objects[f"{version.artifact_prefix}manifest.json"] = manifest_of(version).content
         self.target.idle()
-        artifact = ServedArtifact(version.version, version.artifact_prefix, version.manifest_sha256)
-        published = self.target.publish(artifact).lambda_version
+        published = self.target.publish(ServedArtifact.of(version)).lambda_version
         start_rollout(self.store, run_id, version.version, lambda_version=published)
         self.store.rollouts.promote(run_id, at=at(30), actor="test")
         self.store.rollouts.end(run_id, status="completed", at=at(40), actor="test")
@@ -151,6 +157,35 @@ def test_a_version_that_was_deleted_or_a_file_written_over_is_left_to_people(wor
     world.function.redeploy()
     answer = world.look(put_right=True)
     assert (codes(answer)[0], answer["put_right"]) == ("champion_gone", False)
+
+
+@pytest.mark.slow
+def test_a_signature_that_was_altered_is_reported_before_a_new_process_refuses_it(world: World) -> None:
+    # GIVEN a champion that the platform's key signed
+    key, file = signing_key(), "artifacts/flights/000001/signature.json"
+    world.crown("train-1", signer=key)
+    right = world.s3.objects[file]
+    assert world.look()["differences"] == []
+    # WHEN its signature is another key's, one of other bytes, none at all, or far too long
+    altered = {
+        signing_key("other").sign(manifest_of(world.store.versions.get(1)).content).to_bytes(): "one by key",
+        key.sign(b"another manifest").to_bytes(): "found one of other bytes",
+        b"{}": "it has not the keys algorithm, key, signature",
+        b" " * (largest_file(file) + 1): "found ",
+    }
+    # THEN each is reported
+    for content, found in altered.items():
+        world.s3.objects[file] = content
+        (difference,) = world.look(put_right=True)["differences"]
+        assert difference["code"] == "artifact_changed"
+        assert f"{file} is not as it was registered: expected a signature" in difference["sentence"]
+        assert found in difference["sentence"]
+    del world.s3.objects[file]
+    assert codes(world.look()) == ["artifact_gone"]
+    # AND a manifest that was altered is reported for itself alone
+    world.s3.objects |= {file: right, "artifacts/flights/000001/manifest.json": b"{}"}
+    (difference,) = world.look()["differences"]
+    assert difference["sentence"].startswith("artifacts/flights/000001/manifest.json has the hash")
 
 
 def test_a_serving_version_with_another_environment_is_not_the_registered_one(world: World) -> None:
