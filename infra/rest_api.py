@@ -28,6 +28,10 @@ _EVERY_TYPE = ["*/*"]
 a caller whose first ``Accept`` is another type
 (https://docs.aws.amazon.com/apigateway/latest/developerguide/lambda-proxy-binary-media.html)."""
 
+_TLS, _ACCESS_MODE = "SecurityPolicy_TLS13_1_2_PQ_2025_09", "STRICT"
+"""TLS 1.2 and newer, as an HTTP API takes; by default a regional REST API takes 1.0 too. Such a policy needs the mode:
+https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-security-policies.html."""
+
 _TIMEOUT_MS = 29_000
 """The longest that API Gateway waits unless AWS raises it."""
 
@@ -96,6 +100,8 @@ class RestApi(Construct):
             name=name,
             description=description,
             endpoint_configuration=apigateway.CfnRestApi.EndpointConfigurationProperty(types=["REGIONAL"]),
+            security_policy=_TLS,
+            endpoint_access_mode=_ACCESS_MODE,
             binary_media_types=_EVERY_TYPE,
         )
         acknowledge(
@@ -120,8 +126,8 @@ class RestApi(Construct):
         paths: dict[str, str] = {}
         methods = [self._method(route, self._resource(route.path, paths)) for route in routes]
         refusals = [[kind, status, _body(code, message)] for kind, (status, code, message) in _REFUSALS.items()]
-        told: list[object] = [*_EVERY_TYPE, *refusals, RETRY_AFTER_SECONDS, _TIMEOUT_MS, self._authorization]
-        told += [[route.method, route.path, route.function.arn] for route in routes]
+        told: list[object] = [_TLS, _ACCESS_MODE, *_EVERY_TYPE, *refusals, RETRY_AFTER_SECONDS, _TIMEOUT_MS]
+        told += [self._authorization, *([route.method, route.path, route.function.arn] for route in routes)]
         text = json.dumps(Stack.of(self).resolve(told), sort_keys=True)
         # Another name makes another deployment, which CloudFormation makes before the stage moves to it.
         deployment = apigateway.CfnDeployment(

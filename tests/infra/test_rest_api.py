@@ -8,8 +8,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
+import boto3
 import pytest
 from aws_cdk import App, Stack
+from aws_cdk import aws_apigateway as apigateway
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk.assertions import Template
 
@@ -84,6 +86,17 @@ def test_one_method_takes_all_that_ask_the_model_and_labels_have_their_own() -> 
 
 def test_a_public_model_is_one_here_too() -> None:
     assert {m["AuthorizationType"] for m in methods(template(authorization="none")).values()} == {"NONE"}
+
+
+def test_callers_by_an_outdated_tls_are_refused() -> None:
+    (api,) = properties(template(), "AWS::ApiGateway::RestApi")
+    policies = {policy.value for policy in apigateway.SecurityPolicy}
+    taken = boto3.client("apigateway", region_name="us-east-1").meta.service_model.shape_for("SecurityPolicy").enum
+    assert api["SecurityPolicy"] in taken
+    assert api["SecurityPolicy"].removeprefix("SecurityPolicy_") in policies
+    assert api["SecurityPolicy"] not in ("TLS_1_0", "SecurityPolicy_TLS12_2018_EDGE")
+    # Such a policy is refused without a mode.
+    assert api["EndpointAccessMode"] == "STRICT"
 
 
 def test_nothing_of_it_is_in_an_http_api() -> None:

@@ -37,6 +37,7 @@ class RestApi(Handler):
             "Tags": TAGS,
             "ApiKeySourceType": "API keys are refused, wherever they would come from",
             "EndpointConfiguration.IpAddressType": "the API listens only on 127.0.0.1",
+            "SecurityPolicy EndpointAccessMode": "the API listens only on 127.0.0.1, without TLS",
         },
         refused={
             "Body BodyS3Location Mode Parameters FailOnWarnings": _NO_DOCUMENT,
@@ -59,7 +60,8 @@ class RestApi(Handler):
         """Make the API."""
         client = place.client("apigateway")
         given = {**properties, "Tags": tag_map(properties.get("Tags"))}
-        given.pop("ApiKeySourceType", None)
+        for name in ("ApiKeySourceType", "SecurityPolicy", "EndpointAccessMode"):
+            given.pop(name, None)
         api = client.create_rest_api(**call_arguments(client, "CreateRestApi", given, place.where))
         there = f"https://{api['id']}.execute-api.{place.region}.amazonaws.com"
         here = api["ResponseMetadata"]["HTTPHeaders"].get(ENDPOINT)
