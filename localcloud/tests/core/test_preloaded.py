@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -258,6 +259,56 @@ def test_a_program_ends_with_who_started_it_and_what_it_started_too(
         process.send_signal(number)
         assert process.wait() == -number
         until_gone(pids)
+
+
+def test_a_signal_that_comes_at_once_reaches_the_program_too(preloading: Preloading, folder: Path) -> None:
+    """The program may be there before whoever passes signals on has heard that it is."""
+    with preloading.interpreter() as words:
+        for _ in range(20):
+            process, _ = started(words, folder)
+            process.terminate()
+            assert process.wait() == 4
+
+
+@pytest.mark.parametrize("request_", [b"", b"no number\n", b"100\n{", b'2\n{"'])
+def test_who_breaks_a_request_off_leaves_nothing_open(preloading: Preloading, folder: Path, request_: bytes) -> None:
+    """Whoever reads what was to be written there would wait for as long as the server runs."""
+    with preloading.interpreter() as words:
+        client = socket.socket(socket.AF_UNIX)
+        client.connect(words[words.index("-S") + 2])
+        read, written = os.pipe()
+        socket.send_fds(client, [request_ or b"0"], [written] * 3)
+        os.close(written)
+        client.close()
+        assert both(preloading, ["shown.py"], folder)[1].returncode == 0
+        assert os.read(read, 1) == b""
+        os.close(read)
+
+
+def test_the_interpreters_options_are_those_of_a_plain_start_too(folder: Path) -> None:
+    server = Preloading(["colorsys"], VARIABLES, flags=("-P", "-B"))
+    with server.interpreter() as words:
+        for more in ({}, {"OMP_NUM_THREADS": "1"}):
+            plain, other = (
+                json.loads(
+                    subprocess.run(
+                        [*start, "shown.py"],
+                        env={**VARIABLES, **more},
+                        cwd=folder,
+                        input="",
+                        capture_output=True,
+                        text=True,
+                    ).stdout
+                )
+                for start in ([sys.executable, "-P", "-B"], words)
+            )
+            for told in (plain, other):  # a program that starts from the server has no options to tell
+                del told["all arguments"]
+            assert (plain.pop("preloaded"), other.pop("preloaded")) == (False, not more)
+            assert other == plain
+    server.close()
+    with Preloading([], VARIABLES, flags=("-P",)).interpreter() as words:
+        assert words == [sys.executable, "-P"]
 
 
 def test_programs_run_at_once(preloading: Preloading, folder: Path) -> None:

@@ -1,13 +1,14 @@
 """Starts a program from a server, and is to whoever started it what the program would be.
 
-``python -I -S client.py SOCKET ARGUMENT…``: arguments, environment, working directory and streams go to the server at
-``SOCKET``, signals to the program. It ends as the program ends, and by SIGKILL the program ends with it. What the
-server can't or won't begin starts here, plainly.
+``python -I -S client.py SOCKET OPTIONS ARGUMENT…``: arguments, environment, working directory and streams go to the
+server at ``SOCKET``, signals to the program. It ends as the program ends, and by SIGKILL the program ends with it. What
+the server can't or won't begin starts here, plainly, with the interpreter's OPTIONS, between which are commas.
 """
 
 import contextlib
 import json
 import os
+import select
 import signal
 import socket
 import sys
@@ -22,14 +23,28 @@ def begun_with() -> dict[str, str]:
     return {name: value for name, _, value in pairs}
 
 
+def heard(server: socket.socket, said: bytes = b"") -> tuple[dict[str, int], bytes]:
+    """What the server says next, nothing where it has closed; and what it has said beyond that."""
+    while b"\n" not in said:
+        select.select([server], [], [])
+        part = server.recv(4096)
+        if not part:
+            return {}, b""
+        said += part
+    line, _, beyond = said.partition(b"\n")
+    return json.loads(line), beyond
+
+
 def main() -> None:
     """Ask, and wait for the end."""
-    place, *arguments = sys.argv[1:]
+    place, options, *arguments = sys.argv[1:]
     os.umask(umask := os.umask(0o077))  # it can only be read by setting it
     ignored = [number for number in PASSED_ON if signal.getsignal(number) is signal.SIG_IGN]
     given = begun_with()
     request = {"arguments": arguments, "environment": given, "directory": os.getcwd(), "umask": umask}
     request["ignored"] = [int(number) for number in ignored]
+    # From here on the program may run, so what arrives is for the program: it waits until it can be passed on.
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, PASSED_ON)
     try:
         server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         server.connect(place)
@@ -37,15 +52,21 @@ def main() -> None:
         head = f"{len(document)}\n".encode()
         socket.send_fds(server, [head], [0, 1, 2])
         server.sendall(document)
-        answers = server.makefile("rb")
-        begun = json.loads(answers.readline() or b"{}")
+        begun, said = heard(server)
     except OSError:
-        begun = {}
+        begun, said = {}, b""
     if "process" not in begun:
-        os.execve(sys.executable, [sys.executable, *arguments], given)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        os.execve(sys.executable, [sys.executable, *filter(None, options.split(",")), *arguments], given)
+    # The number goes to the server where the signal arrives. Python's own handlers would run when the wait below ends,
+    # which for a signal that arrives just before it is the program's end.
+    server.setblocking(False)
+    signal.set_wakeup_fd(server.fileno(), warn_on_full_buffer=False)
     for number in set(PASSED_ON).difference(ignored):
-        signal.signal(number, lambda number, _: server.send(bytes([number])))
-    end = json.loads(answers.readline() or b"{}")
+        signal.signal(number, lambda *_: None)
+    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+    end, _ = heard(server, said)
+    signal.set_wakeup_fd(-1)
     if "status" not in end:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(begun["process"], signal.SIGKILL)

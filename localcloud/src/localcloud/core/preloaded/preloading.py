@@ -95,13 +95,13 @@ class Preloading:
 
     @contextlib.contextmanager
     def interpreter(self) -> Iterator[list[str]]:
-        """What to type for ``python`` in a command while this lasts."""
+        """What to type for ``python`` and its options in a command while this lasts."""
         if not self._modules:
-            yield [sys.executable]
+            yield [sys.executable, *self._flags]
             return
         place = self._used()
         try:
-            yield [sys.executable, "-I", "-S", str(_HERE / "client.py"), str(place)]
+            yield [sys.executable, "-I", "-S", str(_HERE / "client.py"), str(place), ",".join(self._flags)]
         finally:
             self._unused()
 

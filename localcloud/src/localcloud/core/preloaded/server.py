@@ -36,6 +36,8 @@ Those that Python code reads are noticed; these are for the rest.
 LIBRARIES = "LD_LIBRARY_PATH"
 
 _MAX_REQUEST_BYTES = 4 << 20
+_REQUEST_SECONDS = 10.0
+"""How long one that has connected may take to send its request, for which all others wait."""
 
 
 class Refused(Exception):
@@ -286,11 +288,23 @@ class Server:
 
 
 def _receive(client: socket.socket) -> tuple[dict[str, Any], list[int]]:
-    client.settimeout(10)
+    client.settimeout(_REQUEST_SECONDS)
     data, streams, _, _ = socket.recv_fds(client, 65536, 3)
+    try:
+        if len(streams) != 3:
+            raise Refused("that is no request")
+        request = _document(client, data)
+    except BaseException:
+        _close(streams)  # whoever reads what is written there waits for as long as they are open anywhere
+        raise
+    client.settimeout(None)
+    return request, streams
+
+
+def _document(client: socket.socket, data: bytes) -> dict[str, Any]:
+    """The request of which ``data`` is the beginning."""
     length, _, begun = data.partition(b"\n")
-    if len(streams) != 3 or not length.isdigit() or int(length) > _MAX_REQUEST_BYTES:
-        _close(streams)
+    if not length.isdigit() or int(length) > _MAX_REQUEST_BYTES:
         raise Refused("that is no request")
     parts, missing = [begun], int(length) - len(begun)
     while missing > 0:
@@ -299,8 +313,8 @@ def _receive(client: socket.socket) -> tuple[dict[str, Any], list[int]]:
             raise Refused("the request breaks off")
         parts.append(part)
         missing -= len(part)
-    client.settimeout(None)
-    return json.loads(b"".join(parts)), streams
+    request: dict[str, Any] = json.loads(b"".join(parts))
+    return request
 
 
 def _say(client: socket.socket, document: dict[str, Any]) -> None:
