@@ -197,6 +197,26 @@ def test_no_two_programs_draw_the_same_numbers(preloading: Preloading, folder: P
     assert drawn[0][1] == str(folder)
 
 
+def test_nor_do_they_from_a_generator_that_a_module_made(tmp_path: Path) -> None:
+    (tmp_path / "modules").mkdir()
+    (tmp_path / "modules" / "makes.py").write_text(
+        "import random\nclass Own(random.Random): pass\nOWN, THE_SYSTEMS = Own(), random.SystemRandom()\n"
+    )
+    (tmp_path / "drawn.py").write_text("import makes; print(makes.OWN.random(), makes.THE_SYSTEMS.random())")
+    server = Preloading(["makes"], VARIABLES, path=[tmp_path / "modules"])
+    environment = {**VARIABLES, "PYTHONPATH": str(tmp_path / "modules")}
+    with server.interpreter() as words:
+        drawn = {
+            number
+            for _ in range(3)
+            for number in subprocess.run(
+                [*words, "drawn.py"], env=environment, cwd=tmp_path, capture_output=True, text=True, check=True
+            ).stdout.split()
+        }
+    server.close()
+    assert len(drawn) == 6
+
+
 # It writes past the buffer of its output: a signal may arrive inside a print, which can't be entered twice.
 WAITS = """
 import os, signal, subprocess, sys, time

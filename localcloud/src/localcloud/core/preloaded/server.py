@@ -327,7 +327,18 @@ def _close(descriptors: Iterable[int]) -> None:
         os.close(descriptor)
 
 
-def take_place(program: Program, streams: list[int], by_imports: Mapping[str, str], path: list[str]) -> None:
+def generators() -> list[Any]:
+    """The generators of random numbers that modules made when they were imported.
+
+    In a copy Python begins its own anew; from these all copies would draw the same.
+    """
+    random: Any = sys.modules.get("random")
+    return [] if random is None else [made for made in gc.get_objects() if issubclass(type(made), random.Random)]
+
+
+def take_place(
+    program: Program, streams: list[int], by_imports: Mapping[str, str], path: list[str], random: Iterable[Any] = ()
+) -> None:
     """Make this process what a plain start of the program would be, up to its first line.
 
     Parameters
@@ -336,6 +347,8 @@ def take_place(program: Program, streams: list[int], by_imports: Mapping[str, st
         Variables that the interpreter or what is imported has set.
     path : list of str
         What the program's path begins with, before this one's.
+    random : iterable of random.Random
+        Generators that begin anew.
     """
     with contextlib.suppress(OSError):
         os.setpgid(0, 0)
@@ -355,7 +368,9 @@ def take_place(program: Program, streams: list[int], by_imports: Mapping[str, st
         setattr(sys, name, text)
         setattr(sys, f"__{name}__", text)
     if "numpy.random" in sys.modules:
-        sys.modules["numpy.random"].seed()  # Python's own generator begins anew in every copy
+        sys.modules["numpy.random"].seed()
+    for generator in random:
+        generator.seed()
     if "tempfile" in sys.modules:
         sys.modules["tempfile"].tempdir = None  # type: ignore[attr-defined]  # asked for anew: it comes from TMPDIR
     sys.path[:0] = path
@@ -441,13 +456,14 @@ def become() -> Program | None:
     kept = compiled or os.path.join(os.getcwd(), "compiled")
     os.makedirs(kept, 0o700, exist_ok=True)
     gc.collect()
+    made = generators()
     gc.freeze()
     found = Server(socket.socket(fileno=int(listener)), prepared, descriptions.learn).serve()
     if found is None:
         return None
     program, streams = found
     by_imports = {name: value for name, value in os.environ.items() if name not in prepared.variables}
-    take_place(program, streams, by_imports, prepared.added_path(program))
+    take_place(program, streams, by_imports, prepared.added_path(program), made)
     share_compiled(kept, in_place_of_writing=bool(compiled))
     descriptions.use()
     return program
