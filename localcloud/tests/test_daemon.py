@@ -22,13 +22,13 @@ from botocore.exceptions import ClientError
 
 from localcloud import daemon
 from localcloud.core.preloaded.preloading import CAN_PRELOAD
-from localcloud.core.processes import HAS_PROC
+from localcloud.core.processes import HAS_PROC, is_there
+from support.endings import wait_until_gone, worker_pid
 from support.running_cloud import RunningCloud, free_port, running_cloud
 
 pytestmark = pytest.mark.xdist_group("daemon")  # two clouds for all that ends none
 
 START = datetime(2013, 1, 1, tzinfo=UTC)
-PID = "import os\ndef handle(event, context):\n    return os.getpid()\n"
 PREPARED = (
     "import os, sys\nthere = 'colorsys' in sys.modules\n"
     "def handle(event, context):\n    return [there, os.getpid(), os.getppid()]\n"
@@ -58,30 +58,9 @@ def wait_until_stopped(pid: int) -> None:
         time.sleep(0.01)
 
 
-def is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
-
-
-def worker_pid(cloud: RunningCloud) -> int:
-    cloud.function("f", PID)
-    return int(cloud.client("lambda").invoke(FunctionName="f")["Payload"].read())
-
-
-def wait_until_gone(*pids: int) -> None:
-    for _ in range(400):
-        if not any(map(is_alive, pids)):
-            return
-        time.sleep(0.05)
-    raise AssertionError(f"still alive: {[pid for pid in pids if is_alive(pid)]}")
-
-
 def test_a_cloud_writes_a_notice_while_it_runs_and_ends_its_workers(tmp_path: Path) -> None:
     state = tmp_path / "state"
-    with running_cloud(state, tmp_path / "cache", START) as cloud:
+    with running_cloud(state, tmp_path / "cache", START, plainly=True) as cloud:
         notice = json.loads((state / "cloud.json").read_text())
         assert notice["pid"] == cloud.daemon.pid
         assert notice["endpoint"] == cloud.daemon.endpoint
@@ -95,8 +74,8 @@ def test_a_cloud_writes_a_notice_while_it_runs_and_ends_its_workers(tmp_path: Pa
 
     assert not (state / "cloud.json").exists()
     assert daemon.find(state) is None
-    assert not is_alive(cloud.daemon.pid)
-    assert not is_alive(worker)
+    assert not is_there(cloud.daemon.pid)
+    assert not is_there(worker)
 
 
 def prepared(folder: Path) -> Path:

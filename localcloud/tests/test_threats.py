@@ -96,7 +96,8 @@ def changed(request: bytes, name: str, value: str) -> bytes:
 
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
-    with running_cloud(tmp_path_factory.mktemp("cloud"), tmp_path_factory.mktemp("cache")) as cloud:
+    # It starts plainly, with a command line of its own.
+    with running_cloud(tmp_path_factory.mktemp("cloud"), tmp_path_factory.mktemp("cache"), plainly=True) as cloud:
         function = cloud.function("target", ECHO)
         gateway = cloud.client("apigatewayv2")
         made = gateway.create_api(Name="api", ProtocolType="HTTP")

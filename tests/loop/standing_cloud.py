@@ -31,6 +31,7 @@ from everloop.model_file import ModelDeclaration
 from everloop.names import METRIC_NAMESPACE
 from everloop.registry.records import Run
 from everloop.registry.store import RegistryStore
+from support import imported_once
 from tests.helpers.environment import variables_kept
 from tests.helpers.present import present
 
@@ -51,6 +52,7 @@ def deployed_cloud(
             stop_with_parent=True,
             synthesize=synthesize,
             settings=settings,
+            python=imported_once.python(),
         )
         try:
             yield cloud

@@ -30,6 +30,7 @@ from everloop.cli.operations.project import synthesize_project
 from everloop.registry.exceptions import RegistryError
 from localcloud import daemon
 from localcloud.cloudformation.bootstrap import STANDARD, bootstrap_stacks
+from support import imported_once
 from tests.helpers.declarations import as_yaml
 from tests.helpers.pages import typed_blocks
 from tests.loop.changing import SCRIPT
@@ -73,7 +74,13 @@ class Walk:
     def begin(cls, folder: Path, state: Path) -> Walk:
         """An account in which nothing was ever deployed."""
         cloud = daemon.start(
-            free_port(), state, ROOT / ".cache", settings=SETTINGS, account_kind="new", stop_with_parent=True
+            free_port(),
+            state,
+            ROOT / ".cache",
+            settings=SETTINGS,
+            account_kind="new",
+            stop_with_parent=True,
+            python=imported_once.python(),
         )
         point_at(cloud)
         return cls(folder, cloud)

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -17,9 +18,14 @@ from urllib.parse import urlsplit
 
 from localcloud.core import allocator
 from localcloud.core.credentials import ACCOUNT_ID, CONTROL_PATH, OPERATOR_FILE, REGION, Operator
+from localcloud.core.preloaded.preloading import Preloading
+from localcloud.core.processes import is_there
 
 CLOUD_FILE = "cloud.json"
 LOG_FILE = "cloud.log"
+PYTHON = (sys.executable, "-P")
+"""How a cloud's process starts plainly. The option keeps the working directory off the import path."""
+
 _START_SECONDS = 90.0
 _STOP_SECONDS = 20.0
 _TAIL_LINES = 30
@@ -148,6 +154,7 @@ def start(
     control_path: str = CONTROL_PATH,
     working_directory: Path | None = None,
     stop_with_parent: bool = False,
+    python: Sequence[str] = PYTHON,
 ) -> RunningCloud:
     """Start a local cloud and wait until it answers.
 
@@ -171,6 +178,8 @@ def start(
         The directory of its process; the state directory unless given.
     stop_with_parent : bool
         Whether it ends when the calling process does.
+    python : sequence of str
+        What to type for ``python`` and its options; :func:`preloading` has other words, for who starts several clouds.
 
     Raises
     ------
@@ -189,7 +198,7 @@ def start(
     for name in (CLOUD_FILE, OPERATOR_FILE):
         (state_directory / name).unlink(missing_ok=True)
     log_path = state_directory / LOG_FILE
-    command = [sys.executable, "-P", "-m", "localcloud.server", "--port", str(port), "--control-path", control_path]
+    command = [*python, "-m", "localcloud.server", "--port", str(port), "--control-path", control_path]
     command += ["--account-id", account_id, "--region", region]
     command += ["--account-kind", account_kind, "--state-directory", str(state_directory.resolve())]
     command += ["--cache-directory", str(cache_directory.resolve())]
@@ -212,6 +221,20 @@ def start(
             start_new_session=True,
         )
     return _wait_until_ready(process, state_directory, log_path)
+
+
+def preloading() -> Preloading:
+    """A process that clouds may start from: it has imported once what each of them would import.
+
+    They are given ``interpreter()`` of it as ``python``, and end with it: by SIGTERM, where they do so in time.
+    """
+    return Preloading(
+        ["localcloud.imported"],
+        allocator.environment(os.environ),
+        flags=PYTHON[1:],
+        own_home=False,
+        grace_seconds=_STOP_SECONDS,
+    )
 
 
 def find(state_directory: Path) -> RunningCloud | None:
@@ -267,11 +290,7 @@ def _is_alive(pid: int) -> bool:
             return False
     except ChildProcessError:
         pass
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
+    return is_there(pid)
 
 
 def _signal(pid: int, number: int) -> None:

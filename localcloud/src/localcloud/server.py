@@ -23,6 +23,7 @@ from localcloud.core.clock import Clock
 from localcloud.core.context import CloudContext
 from localcloud.core.credentials import ACCOUNT_ID, CONTROL_PATH, OPERATOR_FILE, REGION
 from localcloud.core.http_server import HttpServer, PortTakenError, listen
+from localcloud.core.processes import is_there
 from localcloud.core.settings import Settings, SettingsError
 from localcloud.daemon import CLOUD_FILE
 
@@ -43,6 +44,7 @@ reported."""
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a local cloud until it is told to stop; the exit status."""
+    started_from = os.getppid()
     options = _parse(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     _set_environment(options.port, options.account_id, options.region)
@@ -79,7 +81,7 @@ def main(arguments: list[str] | None = None) -> int:
         context.operator.write(context.state_directory)
         _write_cloud_file(context)
         log.info("ready on %s", context.endpoint)
-        _wait(stop, options.parent)
+        _wait(stop, options.parent, started_from)
     finally:
         shut_down(context)
     return 0
@@ -116,7 +118,7 @@ def _settings(file: Path | None) -> Settings:
     return Settings.read(file, frozenset(service.settings for service in services() if service.settings))
 
 
-def _wait(stop: Stop, parent: int | None) -> None:
+def _wait(stop: Stop, parent: int | None, started_from: int) -> None:
     def on_signal(_number: int, _frame: FrameType | None) -> None:
         stop.put(None)
 
@@ -125,7 +127,9 @@ def _wait(stop: Stop, parent: int | None) -> None:
     while True:
         with contextlib.suppress(Empty):
             return stop.get(timeout=1.0)
-        if parent is not None and os.getppid() != parent:
+        # The two are one, unless that other process has imported for this one. A process that has ended keeps its id
+        # until somebody asks about it, but not its children.
+        if parent is not None and (os.getppid() != started_from or not is_there(parent)):
             log.info("the process that started this cloud has ended")
             return None
 
@@ -172,7 +176,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--region", type=_region, default=REGION, help="one of AWS's")
     parser.add_argument("--control-path", default=CONTROL_PATH, help="the path of the control endpoints")
     parser.add_argument("--start", type=_instant, help="the start of a moved clock; without it, real time")
-    parser.add_argument("--parent", type=int, help="stop when this process is no longer the parent process")
+    parser.add_argument("--parent", type=int, help="stop when this process ends, or the parent process")
     return parser.parse_args(arguments)
 
 

@@ -290,6 +290,30 @@ def test_a_signal_that_comes_at_once_reaches_the_program_too(preloading: Preload
             assert process.wait() == 4
 
 
+@pytest.mark.parametrize(("more", "ended"), [([], 4), (["deaf"], -signal.SIGTERM)])
+def test_programs_may_end_themselves_when_the_server_is_ended(folder: Path, more: list[str], ended: int) -> None:
+    server = Preloading(["colorsys"], VARIABLES, grace_seconds=60)
+    with server.interpreter() as words:
+        process, pids = started(words, folder, *more)
+        server.close()
+        assert process.wait() == ended
+        until_gone(pids[:1])
+
+
+def test_a_program_that_does_not_end_itself_is_ended(folder: Path) -> None:
+    server = Preloading(["colorsys"], VARIABLES, grace_seconds=0.05)
+    lines = ["import os, signal, time", "signal.signal(signal.SIGTERM, signal.SIG_IGN)", "os.write(1, b'here\\n')"]
+    (folder / "stays.py").write_text("\n".join([*lines, "time.sleep(600)"]))
+    with server.interpreter() as words:
+        process = subprocess.Popen([*words, "stays.py"], cwd=folder, env=VARIABLES, stdout=subprocess.PIPE)
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"here\n"
+        server.close()
+        assert process.stdout.read() == b""
+        assert process.wait() == 1
+        process.stdout.close()
+
+
 @pytest.mark.parametrize("request_", [b"", b"no number\n", b"100\n{", b'2\n{"'])
 def test_who_breaks_a_request_off_leaves_nothing_open(preloading: Preloading, folder: Path, request_: bytes) -> None:
     """Whoever reads what was to be written there would wait for as long as the server runs."""

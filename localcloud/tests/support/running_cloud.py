@@ -19,6 +19,7 @@ from botocore.config import Config
 from localcloud import daemon
 from localcloud.core.clients import make_client
 from localcloud.core.credentials import ACCOUNT_ID, CONTROL_PATH, REGION
+from support import imported_once
 from support.in_process import Client, Statement
 
 
@@ -98,8 +99,15 @@ def running_cloud(
     account_id: str = ACCOUNT_ID,
     region: str = REGION,
     control_path: str = CONTROL_PATH,
+    plainly: bool = False,
 ) -> Iterator[RunningCloud]:
-    """Run a local cloud while the block runs."""
+    """Run a local cloud while the block runs.
+
+    Parameters
+    ----------
+    plainly : bool
+        Whether its process starts as users start it, and not from one that has imported.
+    """
     started = daemon.start(
         free_port(),
         directory,
@@ -111,6 +119,7 @@ def running_cloud(
         region=region,
         control_path=control_path,
         stop_with_parent=True,
+        python=daemon.PYTHON if plainly else imported_once.python(),
     )
     try:
         yield RunningCloud(started)

@@ -9,6 +9,17 @@ HAS_PROC = os.path.isdir("/proc/self")
 """Whether this system tells of its processes in files, which costs next to nothing."""
 
 
+def is_there(pid: int) -> bool:
+    """Whether there is a process of this id, be it one that has ended and that nobody has asked about."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # somebody else's
+        return True
+    return True
+
+
 def resident_mb(pid: int) -> int:
     """The resident memory of a process in MB, rounded up; 0 when it is gone."""
     if HAS_PROC:

@@ -5,5 +5,6 @@ program it makes a copy of itself (``fork``), and the copy becomes the program: 
 directory, streams, exit status and signals are those of a plain start, and no two programs share anything but what was
 read at the imports. What would import something else, or in another environment, is started plainly.
 
-One thing differs: all copies have the server's hash seed, so sets of texts have one order in all of them.
+Two things differ. All copies have the server's hash seed, so sets of texts have one order in all of them. And they end
+with the server: at once, or in the time that they are given.
 """

@@ -17,6 +17,7 @@ from localcloud.core.preloaded.started import NotStartedError, StartedProgram
 
 _HERE = Path(__file__).parent
 _IDLE_SECONDS = 300.0
+_END_SECONDS = 5.0
 
 
 def _can_preload() -> bool:
@@ -56,6 +57,8 @@ class Preloading:
     compiled : Path, optional
         A folder in which programs leave what they compile, in place of beside their modules; other servers may have it
         too.
+    grace_seconds : float
+        How long programs may take to end by SIGTERM when the server ends; without it they end by SIGKILL.
 
     Attributes
     ----------
@@ -73,12 +76,14 @@ class Preloading:
         flags: Sequence[str] = (),
         own_home: bool = True,
         compiled: Path | None = None,
+        grace_seconds: float = 0.0,
     ) -> None:
         self._modules = tuple(modules) if CAN_PRELOAD else ()
         self._path = os.pathsep.join(map(str, path))
         self._flags = list(flags)
         self._own_home = own_home
         self._compiled = "" if compiled is None else str(compiled.resolve())
+        self._grace_seconds = grace_seconds
         self._environment = {name: value for name, value in environment.items() if name != "PYTHONPATH"}
         self.preset = dict(preset or {})
         self._idle_seconds = idle_seconds
@@ -168,7 +173,7 @@ class Preloading:
             home = {"HOME": str(self._folder)} if self._own_home else {}
             path = {"PYTHONPATH": self._path} if self._path else {}
             words = [sys.executable, *self._flags, str(_HERE / "server.py")]
-            words += [str(number), ",".join(self.preset), ",".join(home), self._compiled]
+            words += [str(number), ",".join(self.preset), ",".join(home), self._compiled, str(self._grace_seconds)]
             self._server = subprocess.Popen(
                 [*words, *self._modules],
                 stdin=subprocess.PIPE,
@@ -190,7 +195,7 @@ class Preloading:
         if self._server is not None and self._server.stdin is not None:
             self._server.stdin.close()
             try:
-                self._server.wait(5)
+                self._server.wait(_END_SECONDS + self._grace_seconds)
             except subprocess.TimeoutExpired:
                 self._server.kill()
                 self._server.wait()

@@ -1,6 +1,6 @@
-"""The process that has imported: ``python server.py LISTENER VARIABLES OWN COMPILED MODULE…``.
+"""The process that has imported: ``python server.py LISTENER VARIABLES OWN COMPILED GRACE MODULE…``.
 
-LISTENER is a descriptor, COMPILED a folder or empty.
+LISTENER is a descriptor, COMPILED a folder or empty, GRACE the seconds that programs may take for their end.
 
 It is run as a file and imports nothing but the standard library and what it is told, for what is imported here is
 there in every program. It ends when its standard input does, and all its programs with it.
@@ -195,12 +195,17 @@ class Server:
     prepared : Prepared
     learn : callable
         Called before each copy is made.
+    grace_seconds : float
+        How long programs may take to end by SIGTERM when this process ends; by SIGKILL they end then.
     """
 
-    def __init__(self, listener: socket.socket, prepared: Prepared, learn: Callable[[], None]) -> None:
+    def __init__(
+        self, listener: socket.socket, prepared: Prepared, learn: Callable[[], None], grace_seconds: float
+    ) -> None:
         self._listener = listener
         self._prepared = prepared
         self._learn = learn
+        self._grace_seconds = grace_seconds
         self._poll = select.poll()
         self._clients: dict[int, tuple[socket.socket, int]] = {}
         self._ends: dict[int, tuple[socket.socket, int]] = {}
@@ -282,9 +287,20 @@ class Server:
         client.close()
 
     def _end_all(self) -> None:
+        self._listener.close()  # who comes now starts plainly
+        if self._grace_seconds:
+            self._signal_all(signal.SIGTERM)
+            deadline = time.monotonic() + self._grace_seconds
+            while self._ends and (left := deadline - time.monotonic()) > 0:
+                ended, _, _ = select.select([*self._ends], [], [], left)
+                for descriptor in ended:
+                    self._tell_end(descriptor)
+        self._signal_all(signal.SIGKILL)
+
+    def _signal_all(self, number: int) -> None:
         for _, child in self._ends.values():
             with contextlib.suppress(ProcessLookupError):
-                os.killpg(child, signal.SIGKILL)
+                os.killpg(child, number)
 
 
 def _receive(client: socket.socket) -> tuple[dict[str, Any], list[int]]:
@@ -446,7 +462,7 @@ def _begun_with() -> dict[str, str]:
 
 def become() -> Program | None:
     """Import, serve, and return only in a copy, which has taken its place; None when there is nothing more to serve."""
-    listener, preset, own, compiled, *modules = sys.argv[1:]
+    listener, preset, own, compiled, grace, *modules = sys.argv[1:]
     if not sys.flags.safe_path:
         del sys.path[0]  # the folder of this file, which no program has
     prepared = Prepared(_begun_with(), filter(None, preset.split(",")), filter(None, own.split(",")))
@@ -458,7 +474,7 @@ def become() -> Program | None:
     gc.collect()
     made = generators()
     gc.freeze()
-    found = Server(socket.socket(fileno=int(listener)), prepared, descriptions.learn).serve()
+    found = Server(socket.socket(fileno=int(listener)), prepared, descriptions.learn, float(grace)).serve()
     if found is None:
         return None
     program, streams = found
