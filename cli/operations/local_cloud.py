@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -78,7 +78,7 @@ def bring_up(
     region: str = REGION,
     synthesize: Callable[[Callable[[str], None]], Path] | None = None,
     settings: Path = SETTINGS,
-    python: Sequence[str] = daemon.PYTHON,
+    processes: daemon.Processes = daemon.PLAINLY,
 ) -> LocalCloud:
     """Synthesize what changed, start a local cloud and deploy the templates into it.
 
@@ -97,8 +97,8 @@ def bring_up(
         Those of everything in it.
     settings : Path
         What its services are told besides the templates.
-    python : sequence of str
-        What :func:`localcloud.daemon.start` types for ``python``.
+    processes : Processes
+        What the cloud's processes start from.
     synthesize : callable, optional
         Gives the assembly to deploy; this project's app, synthesized when it changed, where there is none.
 
@@ -125,7 +125,7 @@ def bring_up(
             account_id=account_id,
             region=region,
             stop_with_parent=stop_with_parent,
-            python=python,
+            processes=processes,
         )
         try:
             assembly = (synthesize or synthesize_project)(say)

@@ -17,7 +17,7 @@ from botocore.exceptions import ClientError
 from localcloud import daemon
 from localcloud.core.preloaded.preloading import CAN_PRELOAD
 from localcloud.core.processes import is_there
-from support.endings import wait_until_gone, worker_pid
+from support.endings import wait_until_gone
 from support.running_cloud import RunningCloud, free_port
 
 pytestmark = pytest.mark.xdist_group("daemon")
@@ -46,11 +46,19 @@ from pathlib import Path
 from localcloud import daemon
 from support import imported_once
 from support.running_cloud import free_port
-for state in sys.argv[1:]:
-    cloud = daemon.start(free_port(), Path(state), Path(state), stop_with_parent=True, python=imported_once.python())
+shared = imported_once.processes()
+settings, cache, *states = map(Path, sys.argv[1:])
+for state in states:
+    daemon.start(free_port(), state, cache, settings=settings, stop_with_parent=True, processes=shared)
 print("both run", flush=True)
 time.sleep(600)
 """
+
+
+PREPARED = (
+    "import os, sys\nthere = 'colorsys' in sys.modules\n"
+    "def handle(event, context):\n    return [there, os.getpid(), os.getppid()]\n"
+)
 
 
 @dataclass
@@ -63,9 +71,10 @@ class Scene:
 
 @pytest.fixture
 def scene(tmp_path: Path) -> Iterator[Scene]:
+    (settings := tmp_path / "settings.toml").write_text('[lambda]\npreload = ["colorsys"]\n')
     states = [tmp_path / "one", tmp_path / "other"]
     starter = subprocess.Popen(
-        [sys.executable, "-c", STARTS, *map(str, states)],
+        [sys.executable, "-c", STARTS, *map(str, (settings, tmp_path / "cache", *states))],
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parent)},
         stdout=subprocess.PIPE,
         text=True,
@@ -101,17 +110,28 @@ def test_two_clouds_of_one_process_know_nothing_of_each_other_and_end_with_who_s
     assert one.daemon.operator != other.daemon.operator
     with pytest.raises(ClientError, match=r"InvalidClientTokenId|UnrecognizedClient"):
         other.client("sqs", **one.daemon.operator.client_arguments()).list_queues()
-    workers = [worker_pid(cloud) for cloud in scene.clouds]
+    # WHEN functions run in both THEN they start from one process
+    for cloud in scene.clouds:
+        cloud.function("f", PREPARED)
+    (_, worker, standing), (_, others_worker, same) = told = [of_function(cloud) for cloud in scene.clouds]
+    assert [there for there, _, _ in told] == [True, True]
+    assert standing == same
 
-    # WHEN one is stopped THEN the other goes on
+    # WHEN one is stopped THEN the other goes on, and so does its function
     one.daemon.stop()
-    assert [is_there(one.daemon.pid), is_there(workers[0])] == [False, False]
-    assert other.client("sqs").list_queues()
+    assert [is_there(one.daemon.pid), is_there(worker)] == [False, False]
+    assert of_function(other) == [True, others_worker, standing]
 
     # WHEN who started them is killed THEN nothing is left, not even the notice of the one that ran
     os.kill(scene.starter.pid, signal.SIGKILL)
-    wait_until_gone(other.daemon.pid, workers[1], server)
+    wait_until_gone(other.daemon.pid, others_worker, standing, server)
     assert not (other.daemon.state_directory / daemon.CLOUD_FILE).exists()
+
+
+def of_function(cloud: RunningCloud) -> list[int]:
+    """Whether its imports were there, its process, and that one's parent."""
+    told: list[int] = json.loads(cloud.client("lambda").invoke(FunctionName="f")["Payload"].read())
+    return told
 
 
 def parent_of(pid: int) -> int:

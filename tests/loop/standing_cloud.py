@@ -31,6 +31,7 @@ from everloop.model_file import ModelDeclaration
 from everloop.names import METRIC_NAMESPACE
 from everloop.registry.records import Run
 from everloop.registry.store import RegistryStore
+from localcloud.core.preloaded.standing import standing_servers
 from support import imported_once
 from tests.helpers.environment import variables_kept
 from tests.helpers.present import present
@@ -52,7 +53,7 @@ def deployed_cloud(
             stop_with_parent=True,
             synthesize=synthesize,
             settings=settings,
-            python=imported_once.python(),
+            processes=imported_once.processes(),
         )
         try:
             yield cloud
@@ -237,7 +238,8 @@ class Loop:
         """End the processes that run functions, as an account does it when they stay unused; how many."""
         cloud = self.cloud.running.pid
         processes = _processes()
-        parents = {cloud, *(p.pid for p in processes if p.parent == cloud and p.has_imported_for_functions)}
+        shared = imported_once.processes().standing
+        parents = {cloud, *(standing_servers(shared) if shared is not None else ())}
         found = [p.pid for p in processes if p.parent in parents and p.runs_a_function and p.pid not in parents]
         for pid in found:
             os.kill(pid, signal.SIGKILL)

@@ -80,7 +80,7 @@ class Walk:
             settings=SETTINGS,
             account_kind="new",
             stop_with_parent=True,
-            python=imported_once.python(),
+            processes=imported_once.processes(),
         )
         point_at(cloud)
         return cls(folder, cloud)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
@@ -9,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -19,13 +20,11 @@ from urllib.parse import urlsplit
 from localcloud.core import allocator
 from localcloud.core.credentials import ACCOUNT_ID, CONTROL_PATH, OPERATOR_FILE, REGION, Operator
 from localcloud.core.preloaded.preloading import Preloading
+from localcloud.core.preloaded.standing import standing_folder
 from localcloud.core.processes import is_there
 
 CLOUD_FILE = "cloud.json"
 LOG_FILE = "cloud.log"
-PYTHON = (sys.executable, "-P")
-"""How a cloud's process starts plainly. The option keeps the working directory off the import path."""
-
 _START_SECONDS = 90.0
 _STOP_SECONDS = 20.0
 _TAIL_LINES = 30
@@ -41,6 +40,25 @@ class CloudAlreadyRunningError(RuntimeError):
 
 class ControlError(RuntimeError):
     """A control endpoint refused; the message is its own."""
+
+
+@dataclass(frozen=True)
+class Processes:
+    """What a cloud's processes start from; plainly, and from some of its own, unless it is told of others.
+
+    Attributes
+    ----------
+    python : sequence of str
+        What to type for ``python`` and its options, of which one keeps the working directory off the import path.
+    standing : Path or None
+        Where those stand that functions and jobs of several clouds start from.
+    """
+
+    python: Sequence[str] = (sys.executable, "-P")
+    standing: Path | None = None
+
+
+PLAINLY = Processes()
 
 
 @dataclass(frozen=True)
@@ -154,7 +172,7 @@ def start(
     control_path: str = CONTROL_PATH,
     working_directory: Path | None = None,
     stop_with_parent: bool = False,
-    python: Sequence[str] = PYTHON,
+    processes: Processes = PLAINLY,
 ) -> RunningCloud:
     """Start a local cloud and wait until it answers.
 
@@ -178,8 +196,8 @@ def start(
         The directory of its process; the state directory unless given.
     stop_with_parent : bool
         Whether it ends when the calling process does.
-    python : sequence of str
-        What to type for ``python`` and its options; :func:`preloading` has other words, for who starts several clouds.
+    processes : Processes
+        What it starts from; :func:`shared_processes` has others, for who starts several clouds.
 
     Raises
     ------
@@ -198,7 +216,7 @@ def start(
     for name in (CLOUD_FILE, OPERATOR_FILE):
         (state_directory / name).unlink(missing_ok=True)
     log_path = state_directory / LOG_FILE
-    command = [*python, "-m", "localcloud.server", "--port", str(port), "--control-path", control_path]
+    command = [*processes.python, "-m", "localcloud.server", "--port", str(port), "--control-path", control_path]
     command += ["--account-id", account_id, "--region", region]
     command += ["--account-kind", account_kind, "--state-directory", str(state_directory.resolve())]
     command += ["--cache-directory", str(cache_directory.resolve())]
@@ -208,6 +226,8 @@ def start(
         command += ["--start", start_at.isoformat()]
     if cold_starts:
         command += ["--cold-starts"]
+    if processes.standing is not None:
+        command += ["--standing", str(processes.standing)]
     if stop_with_parent:
         command += ["--parent", str(os.getpid())]
     with log_path.open("wb") as log:
@@ -223,18 +243,24 @@ def start(
     return _wait_until_ready(process, state_directory, log_path)
 
 
-def preloading() -> Preloading:
-    """A process that clouds may start from: it has imported once what each of them would import.
+@contextlib.contextmanager
+def shared_processes() -> Iterator[Processes]:
+    """While this lasts, clouds may start from one process that has imported once what each of them would import.
 
-    They are given ``interpreter()`` of it as ``python``, and end with it: by SIGTERM, where they do so in time.
+    So may their functions and jobs. What still runs then ends, and ends with this process.
     """
-    return Preloading(
+    clouds = Preloading(
         ["localcloud.imported"],
         allocator.environment(os.environ),
-        flags=PYTHON[1:],
+        flags=PLAINLY.python[1:],
         own_home=False,
         grace_seconds=_STOP_SECONDS,
     )
+    with standing_folder() as folder, clouds.interpreter() as python:
+        try:
+            yield Processes(python, folder)
+        finally:
+            clouds.close()
 
 
 def find(state_directory: Path) -> RunningCloud | None:

@@ -1,6 +1,6 @@
 """What a cloud's process imports before it changes anything: all of it is imported with this module.
 
-Clouds may start from a process that has imported this (:func:`localcloud.daemon.preloading`). Nothing of moto is
+Clouds may start from a process that has imported this (:func:`localcloud.daemon.shared_processes`). Nothing of moto is
 changed or made here, for that would be in all of them.
 """
 

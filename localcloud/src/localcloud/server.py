@@ -70,6 +70,7 @@ def main(arguments: list[str] | None = None) -> int:
         settings=settings,
         account=KINDS[options.account_kind],
         control_path=options.control_path,
+        standing=options.standing,
     )
     for directory in (context.state_directory, context.cache_directory):
         directory.mkdir(parents=True, exist_ok=True)
@@ -176,6 +177,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--region", type=_region, default=REGION, help="one of AWS's")
     parser.add_argument("--control-path", default=CONTROL_PATH, help="the path of the control endpoints")
     parser.add_argument("--start", type=_instant, help="the start of a moved clock; without it, real time")
+    parser.add_argument("--standing", type=Path, help="where processes that have imported stand for several clouds")
     parser.add_argument("--parent", type=int, help="stop when this process ends, or the parent process")
     return parser.parse_args(arguments)
 

@@ -1,6 +1,6 @@
-"""The clouds of a test process start from one process that has imported what clouds import.
+"""The clouds of a test process, their functions and jobs, start from processes that have imported once for all of them.
 
-That process and its clouds end with the tests' process.
+Those end with the tests' process, and the clouds with them.
 """
 
 from __future__ import annotations
@@ -13,10 +13,8 @@ from localcloud import daemon
 
 
 @cache
-def python() -> list[str]:
-    """What :func:`localcloud.daemon.start` types for ``python``; the first call starts that process."""
+def processes() -> daemon.Processes:
+    """What :func:`localcloud.daemon.start` is told; the first call starts what clouds start from."""
     standing = ExitStack()
     atexit.register(standing.close)
-    server = daemon.preloading()
-    standing.callback(server.close)
-    return standing.enter_context(server.interpreter())
+    return standing.enter_context(daemon.shared_processes())

@@ -119,7 +119,7 @@ def running_cloud(
         region=region,
         control_path=control_path,
         stop_with_parent=True,
-        python=daemon.PYTHON if plainly else imported_once.python(),
+        processes=daemon.PLAINLY if plainly else imported_once.processes(),
     )
     try:
         yield RunningCloud(started)

@@ -42,6 +42,8 @@ class CloudContext:
         What more of it was asked for.
     control_path : str
         Where the control endpoints are on the port; no AWS API has it.
+    standing : Path, optional
+        Where processes stand that have imported for the programs of several clouds.
     operator : Operator
         Who may do everything; random for each cloud.
     """
@@ -57,6 +59,7 @@ class CloudContext:
     account: Account = field(default_factory=Account)
     increases: Increases = field(default_factory=Increases)
     control_path: str = CONTROL_PATH
+    standing: Path | None = None
     operator: Operator = field(default_factory=Operator.random)
     _clients: dict[tuple[str, ...], Any] = field(default_factory=dict, repr=False, compare=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)

@@ -7,4 +7,6 @@ read at the imports. What would import something else, or in another environment
 
 Two things differ. All copies have the server's hash seed, so sets of texts have one order in all of them. And they end
 with the server: at once, or in the time that they are given.
+
+A server is that of the process which started it, or stands for several (``standing``).
 """

@@ -23,11 +23,23 @@ def begun_with() -> dict[str, str]:
     return {name: value for name, _, value in pairs}
 
 
-def heard(server: socket.socket, said: bytes = b"") -> tuple[dict[str, int], bytes]:
-    """What the server says next, nothing where it has closed; and what it has said beyond that."""
+def owner(place: str) -> int | None:
+    """What can be read when the process has ended that programs end with; None where the server is that process's own.
+
+    It is a pipe beside the socket that the process alone writes to.
+    """
+    try:
+        return os.open(os.path.join(os.path.dirname(place), "alive"), os.O_RDONLY | os.O_NONBLOCK)
+    except FileNotFoundError:
+        return None
+
+
+def heard(server: socket.socket, said: bytes = b"", alive: int | None = None) -> tuple[dict[str, int], bytes]:
+    """What the server says next, nothing where it or the program's owner is gone; and what it has said beyond that."""
+    waits = [server.fileno()] if alive is None else [server.fileno(), alive]
     while b"\n" not in said:
-        select.select([server], [], [])
-        part = server.recv(4096)
+        ready, _, _ = select.select(waits, [], [])
+        part = server.recv(4096) if server.fileno() in ready else b""
         if not part:
             return {}, b""
         said += part
@@ -65,7 +77,7 @@ def main() -> None:
     for number in set(PASSED_ON).difference(ignored):
         signal.signal(number, lambda *_: None)
     signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-    end, _ = heard(server, said)
+    end, _ = heard(server, said, owner(place))
     signal.set_wakeup_fd(-1)
     if "status" not in end:
         with contextlib.suppress(ProcessLookupError):

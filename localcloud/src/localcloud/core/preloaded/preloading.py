@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import hashlib
 import os
 import shutil
 import socket
@@ -13,11 +15,15 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from localcloud.core.preloaded.standing import ALIVE, note_server, server_of, standing_folder
 from localcloud.core.preloaded.started import NotStartedError, StartedProgram
 
 _HERE = Path(__file__).parent
 _IDLE_SECONDS = 300.0
 _END_SECONDS = 5.0
+
+_left_alone: list[subprocess.Popen[bytes]] = []
+"""Servers that this process started, and that do not end with it."""
 
 
 def _can_preload() -> bool:
@@ -59,6 +65,9 @@ class Preloading:
         too.
     grace_seconds : float
         How long programs may take to end by SIGTERM when the server ends; without it they end by SIGKILL.
+    standing : Path, optional
+        A folder (:mod:`localcloud.core.preloaded.standing`) in which the server stands for others too, who say the same
+        of all this. It is then not this one's to end; its programs are.
 
     Attributes
     ----------
@@ -77,6 +86,7 @@ class Preloading:
         own_home: bool = True,
         compiled: Path | None = None,
         grace_seconds: float = 0.0,
+        standing: Path | None = None,
     ) -> None:
         self._modules = tuple(modules) if CAN_PRELOAD else ()
         self._path = os.pathsep.join(map(str, path))
@@ -87,14 +97,18 @@ class Preloading:
         self._environment = {name: value for name, value in environment.items() if name != "PYTHONPATH"}
         self.preset = dict(preset or {})
         self._idle_seconds = idle_seconds
+        self._standing = standing
         self._lock = threading.Lock()
         self._server: subprocess.Popen[bytes] | None = None
         self._folder: Path | None = None
+        self._mine = contextlib.ExitStack()
         self._users = 0
         self._timer: threading.Timer | None = None
 
     def session(self) -> int | None:
         """The session of the server and of all programs that run; None while there is none."""
+        if self._standing is not None:
+            return server_of(self._stands_in(self._standing))
         server = self._server
         return None if server is None or server.poll() is not None else server.pid
 
@@ -153,38 +167,69 @@ class Preloading:
     def _unused(self) -> None:
         with self._lock:
             self._users -= 1
-            if not self._users:
+            if not self._users and self._standing is None:
                 self._timer = threading.Timer(self._idle_seconds, self._end_idle)
                 self._timer.daemon = True
                 self._timer.start()
 
     def _running(self) -> Path:
+        if self._standing is not None:
+            return self._standing_at(self._standing)
         if self._folder is not None and self._server is not None and self._server.poll() is None:
             return self._folder / "socket"
         self._end()
         # Short, for a socket's name has room for a hundred characters, and this user's alone.
         self._folder = Path(tempfile.mkdtemp(prefix="preloaded-"))
-        place = self._folder / "socket"
+        self._server = self._started(self._folder, subprocess.PIPE)
+        return self._folder / "socket"
+
+    def _standing_at(self, standing: Path) -> Path:
+        """The place of the server that stands for all, by a folder of this one's own: its programs end with that."""
+        folder = self._stands_in(standing)
+        with folder.with_suffix(".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not _answers(folder / "socket"):
+                shutil.rmtree(folder, ignore_errors=True)
+                folder.mkdir(0o700)
+                alive = os.open(standing / ALIVE, os.O_RDONLY | os.O_NONBLOCK)
+                try:
+                    server = self._started(folder, alive)
+                finally:
+                    os.close(alive)
+                note_server(folder, server.pid)
+                _left_alone.append(server)
+        if self._folder is None:
+            self._folder = self._mine.enter_context(standing_folder())
+            (self._folder / "socket").symlink_to(folder / "socket")
+        return self._folder / "socket"
+
+    def _stands_in(self, standing: Path) -> Path:
+        said = (self._modules, self._path, self._flags, self._own_home, self._compiled, self._grace_seconds)
+        key = repr((said, sorted(self._environment.items()), sorted(self.preset.items())))
+        return standing / hashlib.sha256(key.encode()).hexdigest()[:16]
+
+    def _started(self, folder: Path, until: int) -> subprocess.Popen[bytes]:
+        """A server in a folder, until there is nobody who writes to what it reads."""
+        place = folder / "socket"
         # It listens before it imports: the first program waits for it, and none finds nobody there.
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
             listener.bind(str(place))
             listener.listen(64)
             number = listener.fileno()
-            home = {"HOME": str(self._folder)} if self._own_home else {}
+            home = {"HOME": str(folder)} if self._own_home else {}
             path = {"PYTHONPATH": self._path} if self._path else {}
             words = [sys.executable, *self._flags, str(_HERE / "server.py")]
             words += [str(number), ",".join(self.preset), ",".join(home), self._compiled, str(self._grace_seconds)]
-            self._server = subprocess.Popen(
+            return subprocess.Popen(
                 [*words, *self._modules],
-                stdin=subprocess.PIPE,
+                stdin=until,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 env={**home, **self._environment, **self.preset, **path},
                 pass_fds=[number],
-                cwd=self._folder,
+                cwd=folder,
                 start_new_session=True,
             )
-        return place
 
     def _end_idle(self) -> None:
         with self._lock:
@@ -201,4 +246,10 @@ class Preloading:
                 self._server.wait()
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
+        self._mine.close()
         self._server = self._folder = None
+
+
+def _answers(place: Path) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        return probe.connect_ex(str(place)) == 0

@@ -88,6 +88,7 @@ def build_service(context: CloudContext) -> LambdaService:
         deliver=lambda role, target, body, attributes: _deliver(context, role, target, body, attributes),
         managed_layers=managed_layers(context.settings),
         preload=preloaded_modules(context.settings),
+        standing=context.standing,
         limits=PoolLimits(
             idle_on_clock=idle_time(context.settings),
             freezes=freezes(context.settings),

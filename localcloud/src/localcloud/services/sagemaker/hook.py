@@ -80,7 +80,8 @@ def install(context: CloudContext) -> None:
     """Run jobs."""
     creating = threading.Lock()
     _jobs.clear()
-    _preloading.append(preload := preloading(context.settings, compiled=bytecode_folder(context.cache_directory)))
+    kept = bytecode_folder(context.cache_directory)
+    _preloading.append(preload := preloading(context.settings, compiled=kept, standing=context.standing))
     spot_interruptions(context.settings)  # refused here, where it stands, and not when a job meets it
 
     def end_training(record: Any, job: TrainingJob) -> None:

@@ -37,11 +37,14 @@ class PreparedWorkers:
         What they import, as far as their folders have it. With none, workers start plainly.
     compiled : Path, optional
         Where they leave what they compile: functions have many modules in common, and none is to write into its code.
+    standing : Path, optional
+        Where they stand for other clouds too.
     """
 
-    def __init__(self, modules: Sequence[str] = (), compiled: Path | None = None) -> None:
+    def __init__(self, modules: Sequence[str] = (), compiled: Path | None = None, standing: Path | None = None) -> None:
         self._modules = tuple(modules)
         self._compiled = compiled
+        self._standing = standing
         self._lock = threading.Lock()
         self._servers: dict[tuple[object, ...], Preloading] = {}
 
@@ -60,6 +63,8 @@ class PreparedWorkers:
         if not self._modules:
             return None
         variables = {name: environment[name] for name in _OF_ALL if name in environment}
+        if self._standing is not None:
+            variables.pop("AWS_ENDPOINT_URL", None)  # each cloud has its own
         if libraries:
             variables["LD_LIBRARY_PATH"] = os.pathsep.join(map(str, libraries))
         key = (*path, None, *variables.items())
@@ -68,7 +73,13 @@ class PreparedWorkers:
                 if len(self._servers) >= MOST_SERVERS and not self._let_one_go():
                     return None
                 self._servers[key] = Preloading(
-                    self._modules, variables, path=path, flags=FLAGS, own_home=False, compiled=self._compiled
+                    self._modules,
+                    variables,
+                    path=path,
+                    flags=FLAGS,
+                    own_home=False,
+                    compiled=self._compiled,
+                    standing=self._standing,
                 )
             return self._servers[key]
 

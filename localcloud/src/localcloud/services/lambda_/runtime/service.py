@@ -59,6 +59,7 @@ class LambdaService:
         limits: PoolLimits | None = None,
         managed_layers: tuple[ManagedLayer, ...] = (),
         preload: tuple[str, ...] = (),
+        standing: Path | None = None,
         account: Account | None = None,
     ) -> None:
         self.account = account or Account()
@@ -76,7 +77,7 @@ class LambdaService:
         self.aliases = AliasStore(self.store)
         self.policies = PolicyStore(self.store)
         self.pools = WorkerPools(limits, clock.now)
-        self._prepared = PreparedWorkers(preload, bytecode_folder(cache_directory))
+        self._prepared = PreparedWorkers(preload, bytecode_folder(cache_directory), standing)
         self.invoker = Invoker(
             store=self.store,
             pools=self.pools,

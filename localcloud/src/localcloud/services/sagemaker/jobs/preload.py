@@ -15,7 +15,11 @@ _KEYS = {"images", "preload", "preload_environment", INTERRUPTIONS}
 
 
 def preloading(
-    settings: Settings, environment: Mapping[str, str] | None = None, *, compiled: Path | None = None
+    settings: Settings,
+    environment: Mapping[str, str] | None = None,
+    *,
+    compiled: Path | None = None,
+    standing: Path | None = None,
 ) -> Preloading:
     """A server of job programs that has imported the modules of ``preload``; with none, jobs start plainly.
 
@@ -25,6 +29,8 @@ def preloading(
         What programs start with; what jobs of a local cloud do unless given.
     compiled : Path, optional
         Where they leave what they compile, for programs of other servers too; a folder of this one's own unless given.
+    standing : Path, optional
+        Where the server stands for other clouds too.
 
     Raises
     ------
@@ -42,4 +48,4 @@ def preloading(
         raise SettingsError(f"{settings.file}: [sagemaker.preload_environment] = {preset!r}: it is a table of texts")
     if environment is None:
         environment = {**INTERPRETER_VARIABLES, "PATH": os.environ.get("PATH", os.defpath)}
-    return Preloading(modules, environment, preset, compiled=compiled)
+    return Preloading(modules, environment, preset, compiled=compiled, standing=standing)
