@@ -51,8 +51,8 @@ from everloop.cli.operations.labels import send_labels  # noqa: E402
 from everloop.cli.replay.stream import ReplayData, load, to_instances  # noqa: E402
 from everloop.cli.signed_http import SignedHttpClient  # noqa: E402
 from everloop.manifest import CONTRACT, MODEL  # noqa: E402
-from everloop.registry import RegistryStore  # noqa: E402
 from everloop.registry.records import Rollout  # noqa: E402
+from everloop.registry.store import RegistryStore  # noqa: E402
 from tests.helpers.declarations import with_endpoint  # noqa: E402
 from tests.helpers.given_versions import give_version  # noqa: E402
 from tests.helpers.spoiled_models import raising, shifted, slowed, turned_over  # noqa: E402

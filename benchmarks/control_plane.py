@@ -46,7 +46,7 @@ from moto import mock_aws  # noqa: E402
 from benchmarks.refit import markdown  # noqa: E402
 from everloop.documents.calibration import LearnedCalibration  # noqa: E402
 from everloop.names import CALIBRATION_LEARNED  # noqa: E402
-from everloop.registry import RegistryStore  # noqa: E402
+from everloop.registry.store import RegistryStore  # noqa: E402
 from everloop.rollout.calibrator import Calibrator  # noqa: E402
 from everloop.typed_json import read_as  # noqa: E402
 from tests.fakes.registry_function import FakeRegistryFunction, remote_registry  # noqa: E402

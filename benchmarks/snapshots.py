@@ -33,8 +33,8 @@ sys.path.insert(0, str(ROOT))
 import boto3  # noqa: E402
 
 from everloop.lake_tables import DATE, FROZEN, HISTORY, LABELS, PREDICTIONS, TABLES, UNLOAD, LakeTable  # noqa: E402
-from everloop.model_file import ModelDeclaration, read_model_file  # noqa: E402
-from everloop.model_file.schema import Investment  # noqa: E402
+from everloop.model_file.reader import read_model_file  # noqa: E402
+from everloop.model_file.schema import Investment, ModelDeclaration  # noqa: E402
 from everloop.names import ModelNames  # noqa: E402
 
 if TYPE_CHECKING:

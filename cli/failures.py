@@ -7,7 +7,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from everloop.cli.output import keep_traceback
 from everloop.cli.remedies import aws_remedy, module_remedy, registry_remedy, system_remedy, unforeseen_remedy
 from everloop.dataset.exceptions import DatasetError
-from everloop.model_file import ModelFileError
+from everloop.model_file.exceptions import ModelFileError
 from everloop.registry.exceptions import RegistryError
 
 

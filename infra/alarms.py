@@ -14,7 +14,7 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 from constructs import Construct
 
 from everloop.infra.platform_reference import Platform
-from everloop.model_file import ModelDeclaration
+from everloop.model_file.schema import ModelDeclaration
 from everloop.names import FAULTS, METRIC_NAMESPACE, ModelNames
 
 PERIOD_SECONDS = 300

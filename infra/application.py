@@ -13,7 +13,7 @@ from everloop.infra.model_stack import ModelStack
 from everloop.infra.platform_stack import PlatformStack
 from everloop.infra.regions import deployable_regions, regions_of, why_not, why_not_of
 from everloop.infra.settings import AUTHORIZERS, Settings, read_models, why_not_so_many
-from everloop.model_file import ModelDeclaration
+from everloop.model_file.schema import ModelDeclaration
 from everloop.names import PLATFORM_STACK, ModelNames
 
 REGIONS, ENDPOINT = "everloop:regions", "everloop:endpoint"

@@ -17,7 +17,7 @@ from everloop.infra.permissions import ModelPermissions
 from everloop.infra.platform_reference import Platform
 from everloop.lake_tables import DATE, FROZEN, HISTORY, LABELS, PREDICTIONS, UNLOAD, LakeTable
 from everloop.limits import EARLIEST_CAPTURED
-from everloop.model_file import ModelDeclaration
+from everloop.model_file.schema import ModelDeclaration
 from everloop.names import ERRORS_PREFIX, GLUE_DATABASE, ModelNames
 
 BUFFER_MB = 64

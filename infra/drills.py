@@ -8,7 +8,7 @@ from constructs import Construct
 
 from everloop.infra.platform_reference import Platform
 from everloop.infra.schedules import Occasion, invoke_on_schedule
-from everloop.model_file import ModelDeclaration
+from everloop.model_file.schema import ModelDeclaration
 from everloop.model_file.sections.rollout import Drill
 from everloop.names import DRILL_SCHEDULE, ModelNames
 

@@ -10,7 +10,7 @@ from constructs import Construct
 from everloop.infra.http_api import HttpApi
 from everloop.infra.platform_reference import Platform
 from everloop.infra.routes import Reached, Route, acknowledge_public, permit
-from everloop.model_file import ModelDeclaration
+from everloop.model_file.schema import ModelDeclaration
 from everloop.names import ModelNames
 
 _AUTHORIZATION = {"iam": "AWS_IAM", "jwt": "JWT", "none": "NONE"}

@@ -11,7 +11,7 @@ from everloop.infra.acknowledgments import acknowledge
 from everloop.infra.platform_reference import Platform
 from everloop.infra.rules import Said, invoke_on_event
 from everloop.infra.schedules import Occasion, invoke_on_schedule
-from everloop.model_file import ModelDeclaration
+from everloop.model_file.schema import ModelDeclaration
 from everloop.names import (
     CALIBRATION_LEARNED,
     MONITORING_SOURCE,

@@ -27,7 +27,7 @@ from everloop.infra.pipeline_definition import pipeline_definition, refits
 from everloop.infra.platform_reference import Platform
 from everloop.infra.regions import deployable_regions
 from everloop.infra.settings import DeclaredModel, Settings
-from everloop.model_file import ModelDeclaration
+from everloop.model_file.schema import ModelDeclaration
 from everloop.names import ModelNames
 from everloop.recalibration.declared import judged_scores
 

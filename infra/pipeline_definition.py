@@ -32,7 +32,7 @@ from everloop.infra.pipeline_jobs import (
     refit_job,
     training_job,
 )
-from everloop.model_file import ModelDeclaration
+from everloop.model_file.schema import ModelDeclaration
 from everloop.model_file.worst_case import pipeline_seconds
 from everloop.registry.exceptions import RunNotOpenedError
 

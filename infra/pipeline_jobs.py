@@ -7,7 +7,7 @@ from typing import Any
 
 from everloop.documents.snapshot import HELD_OUT, channel_variable
 from everloop.documents.training import CHECKPOINTS, PARENT_CHANNEL, PARENT_SHA256, PARENT_VERSION, TUNED_CHANNEL
-from everloop.model_file import ModelDeclaration
+from everloop.model_file.schema import ModelDeclaration
 from everloop.model_file.worst_case import job_seconds, spot_wait_seconds, training_job_seconds
 from everloop.recalibration.declared import judged_scores
 

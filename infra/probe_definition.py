@@ -22,8 +22,7 @@ from everloop.infra.pipeline_jobs import (
     job_input,
     job_tags,
 )
-from everloop.model_file import ModelDeclaration
-from everloop.model_file.schema import Investment
+from everloop.model_file.schema import Investment, ModelDeclaration
 from everloop.model_file.worst_case import probe_seconds
 
 UNPACK_AND_PROBE = (

@@ -18,8 +18,7 @@ from everloop.infra.permissions import ModelPermissions
 from everloop.infra.pipeline import Pipeline
 from everloop.infra.platform_reference import Platform
 from everloop.infra.probe_definition import probe_definition
-from everloop.model_file import ModelDeclaration
-from everloop.model_file.schema import Investment
+from everloop.model_file.schema import Investment, ModelDeclaration
 from everloop.names import ModelNames
 
 

@@ -7,7 +7,7 @@ from functools import lru_cache
 from botocore.session import Session
 
 from everloop.infra.container_image import FRAMEWORK, VERSION, images_by_region
-from everloop.model_file import ModelDeclaration
+from everloop.model_file.schema import ModelDeclaration
 
 SERVICES = (
     "apigatewayv2",

@@ -10,7 +10,7 @@ from everloop.infra.http_routes import HttpRoutes
 from everloop.infra.platform_reference import Platform
 from everloop.infra.rest_api import RestApi
 from everloop.infra.routes import USUAL, Limit, ModelApi, Reached, Route
-from everloop.model_file import ModelDeclaration
+from everloop.model_file.schema import ModelDeclaration
 from everloop.names import ALIAS, ModelNames
 
 ALIAS_LOGICAL_ID = "PredictAliasLive"

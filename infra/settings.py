@@ -10,7 +10,9 @@ from typing import Literal, get_args
 
 import everloop
 from everloop.infra.exceptions import SynthesisError
-from everloop.model_file import Mistake, ModelDeclaration, ModelFileError, read_model_file
+from everloop.model_file.exceptions import Mistake, ModelFileError
+from everloop.model_file.reader import read_model_file
+from everloop.model_file.schema import ModelDeclaration
 
 PACKAGE = Path(everloop.__file__).parent
 """The folder of ``everloop``, in a checkout as in an environment: the sources of what is packaged."""

@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from everloop.model_file import ModelDeclaration
+from everloop.model_file.schema import ModelDeclaration
 from everloop.numbers_of import number_of
 from everloop.recalibration.calibration import Kind
 from everloop.retraining.backtest.losses import LossTable, row_losses

@@ -15,7 +15,7 @@ import numpy as np
 from everloop.evaluation.baseline import Baseline
 from everloop.evaluation.baselines import Answers, Asked, Rows
 from everloop.json_text import read_json
-from everloop.model_file import ModelDeclaration
+from everloop.model_file.schema import ModelDeclaration
 from everloop.problem_types import BINARY
 from everloop.training.channels import Split
 from everloop.training.exceptions import CandidateError

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from everloop.model_file import Feature, ModelDeclaration
+from everloop.model_file.schema import Feature, ModelDeclaration
 from everloop.recalibration.interval import Interval
 from everloop.serving.contract import CategoryField, NumberField, ServingContract
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from everloop.model_file import ModelDeclaration
+from everloop.model_file.schema import ModelDeclaration
 
 
 def read_declaration(code: Path) -> ModelDeclaration:

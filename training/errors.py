@@ -6,7 +6,7 @@ import numpy as np
 
 from everloop.evaluation.error_report import Errors
 from everloop.evaluation.errors import errors_of
-from everloop.model_file import ModelDeclaration
+from everloop.model_file.schema import ModelDeclaration
 from everloop.training.candidate import Candidate
 from everloop.training.channels import Split
 from everloop.training.robustness import answering, taken

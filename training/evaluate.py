@@ -56,7 +56,7 @@ from everloop.evaluation.report import (
 from everloop.evaluation.serving_cost import serving_cost
 from everloop.evaluation.significance import class_counts, metric_value, paired_difference
 from everloop.manifest import CONTRACT, MODEL, PROFILE, sha256_hex
-from everloop.model_file import ModelDeclaration
+from everloop.model_file.schema import ModelDeclaration
 from everloop.problem_types import BINARY, MULTICLASS
 from everloop.recalibration.interval import Interval
 from everloop.registry.evidence import Windows

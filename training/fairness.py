@@ -7,7 +7,7 @@ import numpy as np
 from everloop.evaluation.fairness import Terms, fairness_of
 from everloop.evaluation.fairness_gate import declared_limits
 from everloop.evaluation.fairness_report import Fairness
-from everloop.model_file import ModelDeclaration
+from everloop.model_file.schema import ModelDeclaration
 from everloop.training.channels import Split
 from everloop.training.slices import dimensions_of
 

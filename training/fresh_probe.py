@@ -39,7 +39,7 @@ from everloop.documents.probe import (
 from everloop.instants import instant_text
 from everloop.json_text import read_json
 from everloop.manifest import CONTRACT, MODEL, sha256_hex
-from everloop.model_file import ModelDeclaration
+from everloop.model_file.schema import ModelDeclaration
 from everloop.recalibration.calibration import Kind
 from everloop.recalibration.exceptions import StateFormatError
 from everloop.recalibration.state import State

@@ -16,7 +16,7 @@ from everloop.dataset.held_rows import held_rows
 from everloop.evaluation.held_groups_report import Basis, HeldGroupsFacts
 from everloop.evaluation.metrics import estimate
 from everloop.evaluation.significance import metric_value
-from everloop.model_file import ModelDeclaration
+from everloop.model_file.schema import ModelDeclaration
 from everloop.numbers_of import number_of
 from everloop.training.channels import Split
 from everloop.training.exceptions import ChannelError, DataDiffersError, OlderVersionError

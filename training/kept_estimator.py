@@ -21,7 +21,7 @@ from typing import Any, TypedDict
 from everloop.instants import instant_text
 from everloop.json_text import canonical_json, read_json
 from everloop.manifest import sha256_hex
-from everloop.model_file import ModelDeclaration
+from everloop.model_file.schema import ModelDeclaration
 from everloop.numbers_of import number_of
 from everloop.shown import shown
 from everloop.training.exceptions import ParentError

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from everloop.evaluation.baseline import Baseline, fit_baseline
-from everloop.model_file import ModelDeclaration
+from everloop.model_file.schema import ModelDeclaration
 from everloop.training.baseline import asked, rows_of
 from everloop.training.channels import Split
 from everloop.training.user_script import run_user_rule

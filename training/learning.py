@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from everloop.documents.training import ParentDocument, UpdateDocument
-from everloop.model_file import ModelDeclaration
+from everloop.model_file.schema import ModelDeclaration
 from everloop.reasons import Reason
 from everloop.retraining.update import Parent, Rows, decide, trained_in_full
 from everloop.training.channels import Split

@@ -17,7 +17,7 @@ from everloop.evaluation.learning_report import LearningCurve, LearningPoint
 from everloop.evaluation.metrics import Estimate, estimate
 from everloop.evaluation.money import cheapest_threshold
 from everloop.evaluation.significance import metric_value, paired_difference
-from everloop.model_file import ModelDeclaration
+from everloop.model_file.schema import ModelDeclaration
 from everloop.numbers_of import number_of
 from everloop.training.channels import Split
 from everloop.training.exceptions import UserScriptError

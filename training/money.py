@@ -10,7 +10,7 @@ from everloop.evaluation.money import Pricing
 from everloop.evaluation.report import Money, MoneyBesideChampion
 from everloop.evaluation.significance import paired_difference
 from everloop.evaluation.threshold_report import ThresholdChoice
-from everloop.model_file import ModelDeclaration
+from everloop.model_file.schema import ModelDeclaration
 from everloop.training.channels import Split
 from everloop.training.held_groups import groups_of
 

@@ -9,7 +9,7 @@ from everloop.documents.training import ParityDocument, TrainingDocument
 from everloop.evaluation.report import OlderFacts
 from everloop.json_text import read_json
 from everloop.manifest import EVALUATED
-from everloop.model_file import ModelDeclaration
+from everloop.model_file.schema import ModelDeclaration
 from everloop.serving.contract import ServingContract
 from everloop.training.candidate import Candidate
 from everloop.training.champion import Champion, fetch_registered

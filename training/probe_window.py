@@ -10,7 +10,7 @@ import numpy as np
 
 from everloop.documents.probe import SERVED, VERSION, DailyLosses, ProbePlan
 from everloop.evaluation.money import Pricing, row_costs
-from everloop.model_file import ModelDeclaration
+from everloop.model_file.schema import ModelDeclaration
 from everloop.retraining.backtest.losses import row_losses
 from everloop.training.channels import Split, read_split_with
 

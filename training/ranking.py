@@ -9,7 +9,7 @@ import numpy as np
 from everloop.evaluation.measured import MetricValue, PairedDifference
 from everloop.evaluation.ranking import Values, difference_over, lists_of, mean_over, ranked
 from everloop.evaluation.ranking_report import Ranking
-from everloop.model_file import ModelDeclaration
+from everloop.model_file.schema import ModelDeclaration
 from everloop.problem_types import BINARY
 from everloop.training.channels import Split
 

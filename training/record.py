@@ -11,7 +11,7 @@ from everloop.dataset.standing import Period
 from everloop.documents.training import TrainingDocument, UpdateDocument
 from everloop.evaluation.baseline import Baseline
 from everloop.evaluation.learning_report import LearningCurve
-from everloop.model_file import ModelDeclaration
+from everloop.model_file.schema import ModelDeclaration
 from everloop.training.channels import Split
 from everloop.training.environment import Environment
 from everloop.training.tuning import Chosen

@@ -8,7 +8,7 @@ import numpy as np
 
 from everloop.dataset.held_groups import HeldGroups
 from everloop.evaluation.exceptions import EvaluationError
-from everloop.model_file import ModelDeclaration
+from everloop.model_file.schema import ModelDeclaration
 from everloop.monitoring.build import build_reference, complete_reference
 from everloop.monitoring.reference import Reference
 from everloop.training.channels import Split

@@ -20,7 +20,7 @@ from everloop.evaluation.metrics import estimate
 from everloop.evaluation.refit_report import RefitReport, ScoreDifference
 from everloop.evaluation.report import ParityFacts, Report
 from everloop.manifest import CONTRACT, ESTIMATOR, MODEL, PROFILE, REFIT, sha256_hex
-from everloop.model_file import ModelDeclaration
+from everloop.model_file.schema import ModelDeclaration
 from everloop.serving.contract import ServingContract
 from everloop.serving.exceptions import ContractFormatError, ScorerError
 from everloop.serving.scorer import Scorer

@@ -6,7 +6,7 @@ import numpy as np
 
 from everloop.evaluation.robustness import Rows, Score, robustness_of
 from everloop.evaluation.robustness_report import Robustness
-from everloop.model_file import ModelDeclaration
+from everloop.model_file.schema import ModelDeclaration
 from everloop.training.candidate import Candidate
 from everloop.training.channels import Split
 from everloop.training.scoring import arrays, score_or_nan

@@ -14,7 +14,7 @@ import numpy as np
 
 from everloop.evaluation.report import Recalibrated
 from everloop.instants import format_instant
-from everloop.model_file import ModelDeclaration
+from everloop.model_file.schema import ModelDeclaration
 from everloop.monitoring.recalibrating_groups import KnownGroups, groups_before
 from everloop.recalibration.calibration import group_places
 from everloop.recalibration.daily import RowsApart, Terms, served_scores

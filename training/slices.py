@@ -12,7 +12,7 @@ from everloop.evaluation.found_slices import found_parts
 from everloop.evaluation.metrics import row_losses
 from everloop.evaluation.slice_report import Slices
 from everloop.evaluation.slices import Measured, parts_of, slices_of
-from everloop.model_file import ModelDeclaration
+from everloop.model_file.schema import ModelDeclaration
 from everloop.training.channels import Split
 
 if TYPE_CHECKING:

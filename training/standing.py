@@ -22,7 +22,7 @@ from everloop.documents.snapshot import HELD_OUT
 from everloop.evaluation.metrics import estimate
 from everloop.evaluation.significance import metric_value, paired_difference
 from everloop.evaluation.standing_report import StandingFacts
-from everloop.model_file import ModelDeclaration
+from everloop.model_file.schema import ModelDeclaration
 from everloop.training.candidate import Candidate
 from everloop.training.champion import Champion
 from everloop.training.channels import Split, read_split

@@ -28,7 +28,7 @@ from everloop.evaluation.exceptions import EvaluationError
 from everloop.instants import format_instant
 from everloop.limits import largest_file
 from everloop.manifest import CONTRACT, ESTIMATOR, MODEL, PROFILE, sha256_hex
-from everloop.model_file import ModelDeclaration
+from everloop.model_file.schema import ModelDeclaration
 from everloop.training.baseline import ANSWERS, write_answers
 from everloop.training.channels import Split, read_split
 from everloop.training.checkpoints import Checkpoints

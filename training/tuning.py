@@ -31,8 +31,7 @@ from everloop.evaluation.exceptions import EvaluationError
 from everloop.evaluation.metrics import estimate
 from everloop.json_text import canonical_json, read_json
 from everloop.manifest import TRAINING, sha256_hex
-from everloop.model_file import ModelDeclaration
-from everloop.model_file.schema import SearchRange, Tuning
+from everloop.model_file.schema import ModelDeclaration, SearchRange, Tuning
 from everloop.numbers_of import number_of
 from everloop.shown import shortened
 from everloop.training.candidate import unpacked

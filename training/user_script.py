@@ -24,8 +24,7 @@ import pandas as pd
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
-from everloop.model_file import ModelDeclaration
-from everloop.model_file.schema import WarmStart
+from everloop.model_file.schema import ModelDeclaration, WarmStart
 from everloop.model_file.script import EXPORT_FUNCTION, PREDICT_FUNCTION, RULE_FUNCTION, RULE_SIGNATURE, SIGNATURE
 from everloop.problem_types import REGRESSION
 from everloop.shown import shortened

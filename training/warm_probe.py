@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from everloop.documents.probe import PlannedWarmStart, ProbePlan
-from everloop.model_file import ModelDeclaration
+from everloop.model_file.schema import ModelDeclaration
 from everloop.training.channels import Split
 from everloop.training.exceptions import ParentError
 from everloop.training.kept_estimator import read_kept

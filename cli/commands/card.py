@@ -13,7 +13,7 @@ from everloop.cli.options import json_option, model_argument, models_directory_o
 from everloop.cli.output import Output
 
 if TYPE_CHECKING:
-    from everloop.model_file import ModelDeclaration
+    from everloop.model_file.schema import ModelDeclaration
 
 
 @click.command()

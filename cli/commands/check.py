@@ -15,7 +15,9 @@ from everloop.cli.operations.declarations import find_declaration, model_folders
 from everloop.cli.options import json_option, models_directory_option
 from everloop.cli.output import Output
 from everloop.evaluation.bounds import rows_needed
-from everloop.model_file import Mistake, ModelDeclaration, ModelFileError, training_run_usd
+from everloop.model_file.exceptions import Mistake, ModelFileError
+from everloop.model_file.schema import ModelDeclaration
+from everloop.model_file.worst_case import training_run_usd
 from everloop.numbers_of import number_of
 from everloop.reasons import Reason
 from everloop.typed_json import JsonObject

@@ -99,6 +99,6 @@ def serve(
 
 
 def _as_json(path: Path) -> dict[str, Any]:
-    from everloop.model_file import read_model_file  # now: few servers are told of one
+    from everloop.model_file.reader import read_model_file  # now: few servers are told of one
 
     return read_model_file(path).model_dump(mode="json")

@@ -31,7 +31,7 @@ from everloop.dataset.file_format import FileFormat
 from everloop.dataset.frame_contract import check_history
 from everloop.dataset.history_file import read_history_file
 from everloop.dataset.lake import parquet_bytes, to_lake_frame
-from everloop.model_file import ModelDeclaration
+from everloop.model_file.schema import ModelDeclaration
 from everloop.numbers_of import number_of
 from everloop.retraining.backtest.timeline import Timeline
 

@@ -8,7 +8,7 @@ from typing import NotRequired, TypedDict
 
 from everloop.cli.operations.backtest_shape import Knobs, Shape
 from everloop.evaluation.money import best_threshold
-from everloop.model_file import ModelDeclaration
+from everloop.model_file.schema import ModelDeclaration
 from everloop.numbers_of import number_of
 from everloop.recalibration.declared import declared_groups
 from everloop.retraining.backtest.judgement import Judgement, judge

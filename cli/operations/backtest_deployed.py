@@ -18,8 +18,8 @@ from everloop.cli.operations.backtest_loop_told import Deployed, DeployedRun, We
 from everloop.cli.operations.backtest_shape import Knobs, Shape
 from everloop.documents.window import WindowRecord
 from everloop.instants import instant_text
-from everloop.model_file import ModelDeclaration
 from everloop.model_file.schedule import ScheduleError
+from everloop.model_file.schema import ModelDeclaration
 from everloop.registry.records import Run
 from everloop.retraining.backtest.deployed.lived import Lived, told
 from everloop.retraining.backtest.deployed.loop import live

@@ -14,7 +14,7 @@ from everloop.cli.operations.backtest_results import Backtest, Ground, acting_th
 from everloop.cli.operations.backtest_shape import Knobs
 from everloop.cli.operations.backtest_variants import Variant, variants
 from everloop.evaluation.money import row_costs
-from everloop.model_file import ModelDeclaration
+from everloop.model_file.schema import ModelDeclaration
 from everloop.model_file.worst_case import probe_usd
 from everloop.numbers_of import number_of
 from everloop.retraining.backtest.judgement import Difference, judge

@@ -13,7 +13,7 @@ from everloop.cli.operations.backtest_loop_told import Deployed
 from everloop.cli.operations.backtest_shape import Knobs, Shape
 from everloop.cli.operations.backtest_training_days import TrainingDays, training_days
 from everloop.evaluation.money import row_costs
-from everloop.model_file import ModelDeclaration
+from everloop.model_file.schema import ModelDeclaration
 from everloop.recalibration.calibration import Kind
 from everloop.retraining.backtest.history import History
 from everloop.retraining.backtest.judgement import Judgement, judge

@@ -10,7 +10,7 @@ import pandas as pd
 
 from everloop.cli.exceptions import RefusedDataError
 from everloop.dataset.held_groups import GROUPED
-from everloop.model_file import ModelDeclaration
+from everloop.model_file.schema import ModelDeclaration
 from everloop.numbers_of import number_of
 from everloop.retraining.backtest.timeline import FEWEST_WINDOWS
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from everloop.cli.operations.backtest_shape import Shape
-from everloop.model_file import ModelDeclaration
+from everloop.model_file.schema import ModelDeclaration
 from everloop.numbers_of import number_of
 from everloop.recalibration.calibration import Kind
 from everloop.retraining.backtest.judgement import Difference, judge

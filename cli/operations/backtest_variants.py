@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from everloop.cli.operations.backtest_advice import Recommendation, Settings
 from everloop.cli.operations.backtest_shape import Knobs, Shape
 from everloop.cli.operations.backtest_training_days import WINDOWS, longest_worth_trying
-from everloop.model_file import ModelDeclaration
-from everloop.model_file.schema import Investment
+from everloop.model_file.schema import Investment, ModelDeclaration
 from everloop.model_file.sections.retraining import LONGEST_PROBE_DAYS
 from everloop.retraining.probe.spans import ROOM
 

@@ -6,7 +6,7 @@ from everloop.cli.account import Account
 from everloop.dataset.changes import Change, against_champion, against_lake
 from everloop.dataset.lake_listing import list_lake
 from everloop.dataset.recorded_columns import recorded_columns
-from everloop.model_file import ModelDeclaration
+from everloop.model_file.schema import ModelDeclaration
 from everloop.registry.champion_contract import champion_contract
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from everloop.cli.exceptions import CommandError
 
 if TYPE_CHECKING:
-    from everloop.model_file import ModelDeclaration
+    from everloop.model_file.schema import ModelDeclaration
 
 
 def find_declaration(model: str, models_directory: Path) -> ModelDeclaration:
@@ -28,7 +28,7 @@ def find_declaration(model: str, models_directory: Path) -> ModelDeclaration:
             f"no declaration at {path} (models there: {there})",
             "run the command in the project's folder, or give the folder of the models: --models-directory DIRECTORY",
         )
-    from everloop.model_file import read_model_file
+    from everloop.model_file.reader import read_model_file
 
     return read_model_file(path)
 

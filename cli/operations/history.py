@@ -19,7 +19,7 @@ from everloop.dataset.lake import history_bytes, history_object_key, history_sha
 from everloop.dataset.lake_listing import list_lake
 from everloop.dataset.recorded_columns import recorded_columns
 from everloop.dataset.violations import RefusedRow
-from everloop.model_file import ModelDeclaration
+from everloop.model_file.schema import ModelDeclaration
 from everloop.registry.champion_contract import champion_contract
 from everloop.shown import on_one_line
 

@@ -31,7 +31,7 @@ from everloop.dataset.snapshot import SnapshotParts, build_snapshot
 from everloop.evaluation.gate import Expected, decide
 from everloop.evaluation.report import MetricValue, Report
 from everloop.instants import format_instant
-from everloop.model_file import ModelDeclaration
+from everloop.model_file.schema import ModelDeclaration
 from everloop.numbers_of import number_of
 from everloop.reasons import Reason
 

@@ -19,7 +19,7 @@ from everloop.cli.replay.first_champion import FirstChampion
 from everloop.cli.replay.progress import Progress
 from everloop.cli.replay.stream import Outcomes, Questions, ReplayData, timeline
 from everloop.cli.signed_http import SignedHttpClient
-from everloop.model_file import ModelDeclaration
+from everloop.model_file.schema import ModelDeclaration
 from everloop.serving.protocols.predictions import PredictionsDocument
 from everloop.typed_json import JsonObject
 

@@ -15,7 +15,7 @@ from everloop.cli.replay.exceptions import LoopNotClosedError
 from everloop.cli.replay.summary import FrozenModel, scores_of
 from everloop.documents.window import WindowRecord
 from everloop.evaluation.metrics import row_losses
-from everloop.model_file import ModelDeclaration
+from everloop.model_file.schema import ModelDeclaration
 from everloop.registry.store import RegistryStore
 from everloop.registry.trace import origin
 from everloop.serving.artifact import load_artifact

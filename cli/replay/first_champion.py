@@ -19,7 +19,7 @@ from everloop.cli.operations.training import Verdict, follow, start_training, ve
 from everloop.cli.replay.exceptions import LoopNotClosedError
 from everloop.cli.replay.progress import Progress
 from everloop.cli.replay.stream import ReplayData
-from everloop.model_file import ModelDeclaration
+from everloop.model_file.schema import ModelDeclaration
 from everloop.numbers_of import number_of
 
 FIRST = "first"

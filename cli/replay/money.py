@@ -7,7 +7,7 @@ import pandas as pd
 
 from everloop.cli.replay.summary import MODELS, MoneyFacts, scores_of
 from everloop.evaluation.money import PER, best_threshold, row_costs
-from everloop.model_file import ModelDeclaration
+from everloop.model_file.schema import ModelDeclaration
 from everloop.problem_types import MULTICLASS
 
 

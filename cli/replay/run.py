@@ -23,7 +23,7 @@ from everloop.cli.replay.money import money, money_saved
 from everloop.cli.replay.picture import Mark, MoneySaved, draw_quality
 from everloop.cli.replay.progress import Progress
 from everloop.cli.replay.stream import ReplayData
-from everloop.model_file import ModelDeclaration
+from everloop.model_file.schema import ModelDeclaration
 from everloop.numbers_of import number_of
 from everloop.problem_types import BINARY, MULTICLASS
 from everloop.registry.trace import verify_audit

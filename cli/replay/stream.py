@@ -21,7 +21,7 @@ from everloop.dataset.file_format import FileFormat
 from everloop.dataset.frame_contract import check_history
 from everloop.dataset.history_file import read_history_file
 from everloop.limits import EARLIEST_CAPTURED, EARLIEST_TIME, LATEST_TIME
-from everloop.model_file import ModelDeclaration
+from everloop.model_file.schema import ModelDeclaration
 from everloop.numbers_of import number_of
 from everloop.typed_json import JsonObject
 

@@ -13,7 +13,8 @@ from everloop.infra.packaging.files import read_folder, write_folder
 from everloop.infra.packaging.imports import LocalModules, modules_of
 from everloop.infra.packaging.own_packages import with_own_packages
 from everloop.infra.settings import PACKAGE, DeclaredModel
-from everloop.model_file import ModelFileError, read_model_file
+from everloop.model_file.exceptions import ModelFileError
+from everloop.model_file.reader import read_model_file
 from everloop.model_file.samples import SAMPLES
 from everloop.shown import visible
 

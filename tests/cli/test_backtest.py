@@ -14,7 +14,7 @@ import yaml
 from click.testing import CliRunner, Result
 
 from everloop.cli.commands.backtest import backtest
-from everloop.model_file import ModelDeclaration
+from everloop.model_file.schema import ModelDeclaration
 from tests.cli.test_try import people_s_columns
 from tests.helpers.declarations import binary_document, declare, regression_document
 from tests.helpers.synthesis import write_model

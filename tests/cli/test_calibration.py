@@ -18,7 +18,8 @@ from everloop.cli.operations.stories import calibration_sentence, describe
 from everloop.recalibration.calibration import Calibration, Part
 from everloop.recalibration.grouped_by import GroupBy
 from everloop.recalibration.sums import ValueSums
-from everloop.registry import RegistryStore, verify_audit
+from everloop.registry.store import RegistryStore
+from everloop.registry.trace import verify_audit
 from tests.fakes.registry_table import TABLE, dynamodb
 from tests.helpers.present import present
 from tests.helpers.recalibration_documents import recalibration_document

@@ -13,7 +13,7 @@ from moto import mock_aws
 
 from everloop.cli.account import DeployedModel
 from everloop.cli.commands.check import check
-from everloop.registry import RegistryStore
+from everloop.registry.store import RegistryStore
 from everloop.serving.contract import ServingContract
 from tests.fakes.aws import aws_client
 from tests.fakes.registry_table import TABLE, dynamodb

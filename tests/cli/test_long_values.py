@@ -18,8 +18,9 @@ from everloop.cli.account import DeployedModel
 from everloop.cli.main import everloop
 from everloop.documents.records import GuardrailCheck
 from everloop.reasons import ReasonDocument
-from everloop.registry import RegistryStore, Snapshot
 from everloop.registry.locked_audit import LockedAudit
+from everloop.registry.records import Snapshot
+from everloop.registry.store import RegistryStore
 from everloop.registry.store import RegistryStore as Store
 from tests.fakes.audit_bucket import BUCKET, FakeAuditBucket
 from tests.fakes.registry_table import TABLE, dynamodb

@@ -18,8 +18,8 @@ from everloop.cli.exceptions import CommandError
 from everloop.cli.main import everloop
 from everloop.documents.records import GateVerdict
 from everloop.evaluation.money_gate import money_document
-from everloop.registry import RegistryStore
 from everloop.registry.exceptions import NoChampionError
+from everloop.registry.store import RegistryStore
 from tests.everloop.evaluation.builders import labels_and_truth, report_of
 from tests.fakes.object_store import FakeS3
 from tests.fakes.registry_table import TABLE, dynamodb

@@ -18,8 +18,8 @@ from everloop.cli.exceptions import CommandError
 from everloop.cli.main import everloop
 from everloop.instants import format_instant
 from everloop.names import ModelNames
-from everloop.registry import RegistryStore
 from everloop.registry.exceptions import NotRestorableError
+from everloop.registry.store import RegistryStore
 from tests.fakes.registry_table import TABLE, dynamodb
 from tests.helpers.registry_scenes import at, crown
 

@@ -16,8 +16,8 @@ from everloop.cli.operations.retraining import retraining_of
 from everloop.cli.output import Output
 from everloop.documents.window import WindowRecord
 from everloop.reasons import Reason
-from everloop.registry import RegistryStore
 from everloop.registry.records import Probe, Window
+from everloop.registry.store import RegistryStore
 from everloop.retraining.probe.serving import Serving
 from everloop.retraining.probe.weigh import weigh
 from everloop.typed_json import as_json

@@ -20,7 +20,7 @@ from everloop.cli.main import everloop
 from everloop.documents.records import GateVerdict
 from everloop.evaluation.money_gate import money_document
 from everloop.manifest import sha256_hex
-from everloop.registry import RegistryStore
+from everloop.registry.store import RegistryStore
 from tests.cli.test_report import REPORT, Pretended
 from tests.everloop.registry.test_waivers import ANN, BOB, NOT_BETTER, waive
 from tests.fakes.object_store import FakeS3

@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 from everloop.cli.commands.check import check
 from everloop.cli.commands.try_ import try_
 from everloop.evaluation.report import Report
-from everloop.model_file import ModelDeclaration
+from everloop.model_file.schema import ModelDeclaration
 from tests.helpers.declarations import binary_document, declare, regression_document
 from tests.helpers.synthesis import write_model
 from tests.training.scenes import CLASSIFIER, rows

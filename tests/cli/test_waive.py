@@ -16,8 +16,8 @@ from everloop.cli.commands import waive as command
 from everloop.cli.exceptions import CommandError
 from everloop.cli.main import everloop
 from everloop.cli.operations.stories import describe, waiver_cells
-from everloop.registry import RegistryStore
 from everloop.registry.exceptions import NotWaivableError, UnknownVersionError
+from everloop.registry.store import RegistryStore
 from tests.everloop.registry.test_waivers import ANN, BOB, NOT_BETTER, WHY, refused
 from tests.fakes.registry_table import TABLE, dynamodb
 from tests.helpers.registry_scenes import at

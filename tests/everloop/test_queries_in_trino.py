@@ -33,7 +33,7 @@ from everloop.dataset.snapshot_query import snapshot_query
 from everloop.dataset.standing import Period
 from everloop.dataset.stratified import reached_query
 from everloop.lake_tables import DATE, FROZEN, TABLES, UNLOAD
-from everloop.model_file import ModelDeclaration
+from everloop.model_file.schema import ModelDeclaration
 from everloop.monitoring.fairness_query import Comparison, fairness_query
 from everloop.monitoring.interval_query import interval_query
 from everloop.monitoring.profile_query import features_query, profile_query, unknown_labels_query, windows_at

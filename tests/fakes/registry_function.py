@@ -8,11 +8,11 @@ from typing import Any
 
 from botocore.exceptions import EndpointConnectionError, ReadTimeoutError
 
-from everloop.registry import RegistryStore
 from everloop.registry.commands import COMMANDS, MAY_SEND, CommandDocument
 from everloop.registry.locked_audit import LockedAudit
 from everloop.registry.refusals import WriterAnswer
 from everloop.registry.remote import RemoteRegistry, Send, invoking
+from everloop.registry.store import RegistryStore
 from everloop.registry.writer import answer, caller_of
 from tests.fakes.audit_bucket import BUCKET, FakeAuditBucket
 from tests.fakes.lambda_function import refusal

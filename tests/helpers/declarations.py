@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from everloop.model_file import ModelDeclaration
+from everloop.model_file.schema import ModelDeclaration
 
 BINARY: dict[str, Any] = {
     "model": "late_train",

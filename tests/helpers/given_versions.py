@@ -7,8 +7,8 @@ from datetime import datetime
 
 from everloop.cli.account import Account
 from everloop.manifest import MANIFEST
-from everloop.registry import RegistryStore
 from everloop.registry.signing import SigningKey
+from everloop.registry.store import RegistryStore
 from everloop.signature import SIGNATURE
 from tests.helpers.registry_scenes import manifest_of, open_run, register
 

@@ -11,8 +11,9 @@ from everloop.documents.records import Files, GateVerdict, RefitChoice, Training
 from everloop.instants import instant_text
 from everloop.manifest import Manifest, file_entries, sha256_hex
 from everloop.recalibration.calibration import Calibration, Part
-from everloop.registry import RegistryStore, Rollout, Run, Snapshot, Version
 from everloop.registry.calibration_records import CalibrationRecord
+from everloop.registry.records import Rollout, Run, Snapshot, Version
+from everloop.registry.store import RegistryStore
 from tests.fakes.built_once import built_once
 from tests.fakes.registry_table import UnreliableClient, table_is_empty
 

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from everloop.lake_tables import DATE, TABLES
-from everloop.model_file import ModelDeclaration
+from everloop.model_file.schema import ModelDeclaration
 from everloop.monitoring.build import build_reference, complete_reference
 from everloop.monitoring.reference import Reference
 from localcloud.services.athena.functions import MACROS

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from everloop.model_file import Feature, ModelDeclaration
+from everloop.model_file.schema import Feature, ModelDeclaration
 from everloop.monitoring.bins import Bins, CategoryBins, NumberBins
 from everloop.monitoring.build import CATEGORIES, NUMBER_BINS, SCORE_BINS
 from everloop.monitoring.profile import BinCounts

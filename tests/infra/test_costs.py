@@ -8,7 +8,7 @@ from everloop.cli.operations.costs import Costs, costs_of
 from everloop.cost.free import FREE
 from everloop.cost.parts import PLATFORM, USES
 from everloop.cost.work import SECONDS, Traffic
-from everloop.model_file import ModelDeclaration
+from everloop.model_file.schema import ModelDeclaration
 from everloop.names import FUNCTIONS, PROBE_FUNCTION
 from tests.helpers.declarations import binary_document, declare, everything_document
 from tests.helpers.synthesis import Assembly

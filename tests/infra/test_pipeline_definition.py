@@ -22,7 +22,7 @@ from everloop.infra.pipeline_definition import (
     pipeline_definition,
     transient_errors,
 )
-from everloop.model_file import ModelDeclaration
+from everloop.model_file.schema import ModelDeclaration
 from tests.helpers.declarations import binary_document, declare
 
 DECLARATION = declare(binary_document())

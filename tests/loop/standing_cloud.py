@@ -27,7 +27,7 @@ from everloop.cli.operations.jobs_here import SETTINGS
 from everloop.cli.operations.local_cloud import LocalCloud, bring_up, free_port
 from everloop.cli.replay.run import ReplayResult, run_replay
 from everloop.cli.replay.stream import ReplayData, to_instances
-from everloop.model_file import ModelDeclaration
+from everloop.model_file.schema import ModelDeclaration
 from everloop.names import METRIC_NAMESPACE
 from everloop.registry.records import Run
 from everloop.registry.store import RegistryStore

@@ -25,7 +25,7 @@ from joserfc.jwk import RSAKey
 
 from everloop.cli.operations.local_cloud import LocalCloud, settings_with
 from everloop.instants import instant_text
-from everloop.registry import RegistryStore
+from everloop.registry.store import RegistryStore
 from everloop.serving.contract import NumberField
 from tests.helpers.artifacts import row, small_contract, small_model
 from tests.helpers.declarations import binary_document, with_endpoint

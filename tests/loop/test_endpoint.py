@@ -27,7 +27,8 @@ from everloop.cli.operations.endpoints import delete_endpoint, endpoints_of_vers
 from everloop.cli.operations.local_cloud import LocalCloud, deploy
 from everloop.cli.operations.manifests import commit_new
 from everloop.instants import instant_text
-from everloop.registry import RegistryStore, verify_audit
+from everloop.registry.store import RegistryStore
+from everloop.registry.trace import verify_audit
 from tests.helpers.artifacts import row, small_contract, small_model
 from tests.helpers.declarations import SERVERLESS, as_yaml, binary_document, declare, with_endpoint
 from tests.helpers.given_versions import give_version

@@ -17,8 +17,8 @@ import boto3
 import pytest
 
 from everloop.cli.account import Account
-from everloop.registry import verify_audit
 from everloop.registry.store import RegistryStore
+from everloop.registry.trace import verify_audit
 from tests.helpers.environment import variables_kept
 from tests.loop.changing import PLAIN, document, history
 from tests.loop.walking import DEPLOY, SET_UP, Walk, make_project, page

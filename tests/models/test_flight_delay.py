@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from everloop.model_file import ModelDeclaration, read_model_file
+from everloop.model_file.reader import read_model_file
+from everloop.model_file.schema import ModelDeclaration
 
 FOLDER = Path(__file__).parents[2] / "models" / "flight_delay"
 

@@ -12,7 +12,8 @@ import pytest
 from everloop.dataset.frame_contract import check_history
 from everloop.dataset.history_file import read_history_file
 from everloop.evaluation.metrics import estimate
-from everloop.model_file import ModelDeclaration, read_model_file
+from everloop.model_file.reader import read_model_file
+from everloop.model_file.schema import ModelDeclaration
 from everloop.training.contract import build_contract
 from everloop.training.onnx_export import ModelInputs, check_parity
 from everloop.training.onnx_export.parity import trained_scores

@@ -12,7 +12,8 @@ import pandas as pd
 import pytest
 
 from everloop.evaluation.gate import Expected, Verdict, decide
-from everloop.model_file import ModelDeclaration, read_model_file
+from everloop.model_file.reader import read_model_file
+from everloop.model_file.schema import ModelDeclaration
 from everloop.training.candidate import candidate_of
 from everloop.training.channels import read_split
 from everloop.training.evaluate import evaluate

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from everloop.infra.pipeline_jobs import evaluation_job, older_evaluation_job, refit_check_job
-from everloop.model_file import ModelDeclaration
+from everloop.model_file.schema import ModelDeclaration
 from everloop.training.channels import Split
 from tests.fakes.registry_table import TABLE
 from tests.helpers.declarations import binary_document, declare, regression_document

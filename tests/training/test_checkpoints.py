@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from everloop.documents.training import CHECKPOINTS
-from everloop.model_file import ModelDeclaration
+from everloop.model_file.schema import ModelDeclaration
 from everloop.training.channels import Split
 from everloop.training.checkpoints import TRIALS, Checkpoints
 from everloop.training.learning import Learned, learn

@@ -30,8 +30,7 @@ from everloop.documents.probe import (
 from everloop.infra.probe_definition import probe_job
 from everloop.instants import instant_text
 from everloop.manifest import FileEntry, Manifest, artifact_prefix, sha256_hex
-from everloop.model_file import ModelDeclaration
-from everloop.model_file.schema import Investment
+from everloop.model_file.schema import Investment, ModelDeclaration
 from everloop.model_file.schema import WarmStart as WarmStartDeclared
 from everloop.retraining.probe.plan import read_result
 from everloop.retraining.probe.requests import ProbeWindow

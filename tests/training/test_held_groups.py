@@ -17,7 +17,7 @@ from everloop.dataset.held_rows import held_rows
 from everloop.evaluation.gate import Expected, decide
 from everloop.evaluation.report import Report
 from everloop.evaluation.report_page import About, page
-from everloop.model_file import ModelDeclaration
+from everloop.model_file.schema import ModelDeclaration
 from everloop.monitoring.reference import Reference
 from everloop.training import train as training
 from everloop.training.candidate import Candidate, read_candidate

@@ -30,13 +30,13 @@ from everloop.evaluation.refit_report import RefitReport
 from everloop.evaluation.report import OlderFacts, Report
 from everloop.instants import parse_instant
 from everloop.manifest import EVALUATED, Manifest, artifact_prefix, file_entries, sha256_hex
-from everloop.model_file import ModelDeclaration
+from everloop.model_file.schema import ModelDeclaration
 from everloop.monitoring.profile_query import windows_at
 from everloop.monitoring.recalibrating import Standing, learned_before, recalibrate
 from everloop.recalibration.sums import LogOddsSums
-from everloop.registry import RegistryStore
 from everloop.registry.evidence import record_sha256
 from everloop.registry.records import Window
+from everloop.registry.store import RegistryStore
 from everloop.serving.contract import ServingContract
 from everloop.serving.scorer import Scorer
 from tests.fakes.registry_table import TABLE, create_table

@@ -12,7 +12,7 @@ import pytest
 from sklearn.linear_model import Ridge
 
 from everloop.manifest import sha256_hex
-from everloop.model_file import ModelDeclaration
+from everloop.model_file.schema import ModelDeclaration
 from everloop.training.channels import Split, read_split
 from everloop.training.exceptions import ParentError, WarmStartError
 from everloop.training.kept_estimator import About, KeptEstimator, making_of, pack, read_kept

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from everloop.evaluation.learning_report import LearningCurve
-from everloop.model_file import ModelDeclaration
+from everloop.model_file.schema import ModelDeclaration
 from everloop.training.learning_curve import learning_curve
 from tests.helpers.declarations import binary_document, declare
 from tests.helpers.present import present

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from everloop.manifest import CONTRACT, MODEL
-from everloop.model_file import ModelDeclaration
+from everloop.model_file.schema import ModelDeclaration
 from everloop.serving.contract import ServingContract
 from everloop.serving.scorer import Scorer
 from everloop.training.exceptions import ProbeError, UserScriptError, WarmStartError

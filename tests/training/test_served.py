@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from everloop.model_file import ModelDeclaration
+from everloop.model_file.schema import ModelDeclaration
 from everloop.monitoring.profile_query import windows_at
 from everloop.recalibration.learner import learn, start
 from everloop.recalibration.state import Limits

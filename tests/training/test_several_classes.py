@@ -18,7 +18,7 @@ from everloop.evaluation.gate import Expected, decide
 from everloop.evaluation.metrics import estimate
 from everloop.evaluation.report import Report
 from everloop.evaluation.report_page import About, page
-from everloop.model_file import ModelDeclaration
+from everloop.model_file.schema import ModelDeclaration
 from everloop.monitoring.bins import CategoryBins
 from everloop.monitoring.reference import Reference
 from everloop.training import train as training

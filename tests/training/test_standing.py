@@ -13,7 +13,7 @@ from moto import mock_aws
 
 from everloop.dataset.part_digest import files_of, part_sha256
 from everloop.dataset.standing import Period
-from everloop.model_file import ModelDeclaration
+from everloop.model_file.schema import ModelDeclaration
 from everloop.training.candidate import Candidate
 from everloop.training.champion import Champion, fetch_champion
 from everloop.training.channels import Split, read_split

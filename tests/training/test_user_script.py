@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from everloop.model_file import ModelDeclaration
+from everloop.model_file.schema import ModelDeclaration
 from everloop.training.channels import Split, read_split
 from everloop.training.exceptions import UserScriptError
 from everloop.training.user_script import run_user_script

@@ -10,7 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     import pandas as pd
 
-    from everloop.model_file import ModelDeclaration
+    from everloop.model_file.schema import ModelDeclaration
 
 NUMBER_INPUT = "num"
 CATEGORY_INPUT = "cat"

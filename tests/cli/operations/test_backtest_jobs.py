@@ -11,7 +11,7 @@ from everloop.cli.operations.backtest_jobs import JobsHere
 from everloop.cli.operations.jobs_here import jobs_begin_soon
 from everloop.cli.operations.trial import unpack_code
 from everloop.evaluation.report import Report
-from everloop.model_file import ModelDeclaration
+from everloop.model_file.schema import ModelDeclaration
 from everloop.retraining.backtest.deployed.rows import LoopRows
 from everloop.retraining.backtest.deployed.training import Serving, TrainingFailedError
 from tests.helpers.declarations import binary_document, declare

@@ -10,7 +10,7 @@ import yaml
 from everloop.cli.operations.backtest_advice import Recommendation, not_known
 from everloop.cli.operations.backtest_shape import Knobs, Shape
 from everloop.cli.operations.backtest_variants import AS_INVESTMENT, AS_SCHEDULED, WITH_SPANS, Variant, variants
-from everloop.model_file import ModelDeclaration
+from everloop.model_file.schema import ModelDeclaration
 from tests.helpers.declarations import binary_document, declare, regression_document
 
 SHAPE = Shape("2013-01-01", 30, 14, 100, 1, 7, 2, 50_000, 50_000)

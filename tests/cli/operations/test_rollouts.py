@@ -17,7 +17,8 @@ from moto import mock_aws
 from everloop.cli.exceptions import CommandError, NotDeployedError
 from everloop.cli.main import everloop
 from everloop.functions.rollout.handler import act
-from everloop.registry import RegistryStore, State
+from everloop.registry.states import State
+from everloop.registry.store import RegistryStore
 from everloop.rollout.announcements import Announcer
 from everloop.rollout.conductor import Conductor
 from everloop.rollout.metrics import CloudWatchMetrics

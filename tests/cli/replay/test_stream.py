@@ -11,7 +11,7 @@ import pytest
 
 from everloop.cli.replay.exceptions import ReplayDataError
 from everloop.cli.replay.stream import Outcomes, Questions, load, timeline
-from everloop.model_file import ModelDeclaration
+from everloop.model_file.schema import ModelDeclaration
 from tests.helpers.declarations import binary_document, declare
 
 Edit = Callable[[pd.Series], pd.Series]

@@ -9,7 +9,7 @@ import pytest
 from everloop.dataset.changes import RecordedColumn, against_champion, against_lake, require_unchanged
 from everloop.dataset.exceptions import DeclarationChangedError
 from everloop.lake_tables import KEY_OF_ROWS, TARGET_OF_ROWS
-from everloop.model_file import ModelDeclaration
+from everloop.model_file.schema import ModelDeclaration
 from everloop.serving.contract import CategoryField, NumberField, ServingContract
 from tests.helpers.artifacts import small_contract
 from tests.helpers.declarations import binary_document, declare

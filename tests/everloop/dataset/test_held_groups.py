@@ -20,7 +20,7 @@ from everloop.dataset.snapshot_facts import Snapshot
 from everloop.dataset.snapshot_making import describe, parts_of
 from everloop.dataset.standing import Standing
 from everloop.lake_tables import SUPERSEDED
-from everloop.model_file import ModelDeclaration
+from everloop.model_file.schema import ModelDeclaration
 from tests.fakes.athena import FakeAthena
 from tests.helpers.declarations import binary_document, declare
 from tests.helpers.rows import lake_table

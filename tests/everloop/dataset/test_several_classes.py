@@ -21,7 +21,7 @@ from everloop.dataset.parquet_footer import read_footer
 from everloop.dataset.snapshot import build_snapshot
 from everloop.dataset.snapshot_making import check, describe, look_for_leakage
 from everloop.lake_tables import CLASSES_OF_ROWS
-from everloop.model_file import ModelDeclaration
+from everloop.model_file.schema import ModelDeclaration
 from tests.everloop.dataset.test_snapshot_making import AS_OF, PLACE, Engine
 from tests.helpers.artifacts import small_contract
 from tests.helpers.declarations import CLASSES, declare, multiclass_document

@@ -15,7 +15,7 @@ from everloop.cli.main import everloop
 from everloop.evaluation.card import card, dictionary
 from everloop.evaluation.card_page import card_page
 from everloop.evaluation.report_page import sections_of
-from everloop.model_file import read_model_file
+from everloop.model_file.reader import read_model_file
 from tests.everloop.evaluation.test_report_page import about, whole
 from tests.everloop.model_file.test_tiers import high
 from tests.helpers.declarations import binary_document, declare, regression_document

@@ -9,7 +9,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from everloop.evaluation.expressions import DEEPEST, LONGEST, ExpressionError, check
-from everloop.model_file import ModelFileError, parse_model_file
+from everloop.model_file.exceptions import ModelFileError
+from everloop.model_file.reader import parse_model_file
 from tests.helpers.declarations import as_yaml, binary_document, regression_document
 
 FEATURES = {"wind": "number", "distance": "number", "line": "category"}

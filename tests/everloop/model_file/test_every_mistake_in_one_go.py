@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from everloop.model_file import Mistake, ModelFileError, parse_model_file, read_model_file
+from everloop.model_file.exceptions import Mistake, ModelFileError
+from everloop.model_file.reader import parse_model_file, read_model_file
 from tests.helpers.declarations import as_yaml, binary_document
 from tests.helpers.unfit_declarations import UNFIT, Unfit, put
 

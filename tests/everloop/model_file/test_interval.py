@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from everloop.model_file import ModelDeclaration
 from everloop.model_file.exceptions import ModelFileError
 from everloop.model_file.reader import parse_model_file
+from everloop.model_file.schema import ModelDeclaration
 from tests.helpers.declarations import as_yaml, binary_document, declare, regression_document
 from tests.helpers.present import present
 

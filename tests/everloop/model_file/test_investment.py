@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from everloop.model_file import ModelFileError
+from everloop.model_file.exceptions import ModelFileError
 from everloop.model_file.reader import parse_model_file
 from everloop.model_file.worst_case import probes_in_a_month, probes_usd, restorations_in_a_month, restorations_usd
 from tests.helpers.declarations import as_yaml, binary_document, declare

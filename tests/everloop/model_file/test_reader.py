@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
-from everloop.model_file import Mistake, ModelFileError, parse_model_file, read_model_file, training_run_usd
+from everloop.model_file.exceptions import Mistake, ModelFileError
+from everloop.model_file.reader import parse_model_file, read_model_file
+from everloop.model_file.worst_case import training_run_usd
 from everloop.serving.request import MAX_BODY_BYTES
 from tests.helpers.declarations import as_yaml, binary_document, regression_document
 from tests.helpers.unfit_declarations import UNFIT, put

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from everloop.model_file import ModelFileError, parse_model_file
+from everloop.model_file.exceptions import ModelFileError
+from everloop.model_file.reader import parse_model_file
 from everloop.model_file.sizes import GROUP, window_record_bytes
 from everloop.recalibration.declared import compared_groups, declared_groups
 from everloop.recalibration.grouped_by import MOST_GROUPS, GroupBy

@@ -12,7 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from everloop.model_file import ModelDeclaration, ModelFileError, parse_model_file
+from everloop.model_file.exceptions import ModelFileError
+from everloop.model_file.reader import parse_model_file
+from everloop.model_file.schema import ModelDeclaration
 from tests.helpers.declarations import as_yaml, binary_document, declare, regression_document
 
 Path = tuple[str | int, ...]

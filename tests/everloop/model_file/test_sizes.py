@@ -23,7 +23,10 @@ from everloop.dataset.snapshot_making import content_query, parts_of
 from everloop.dataset.snapshot_profile import LONGEST_SHOWN, MOST_FREQUENT, rank_queries, value_queries
 from everloop.dataset.snapshot_query import snapshot_query
 from everloop.dataset.standing import Period
-from everloop.model_file import ModelDeclaration, ModelFileError, parse_model_file, sizes
+from everloop.model_file import sizes
+from everloop.model_file.exceptions import ModelFileError
+from everloop.model_file.reader import parse_model_file
+from everloop.model_file.schema import ModelDeclaration
 from everloop.monitoring import build, profile_queries
 from everloop.monitoring.bins import NumberBins
 from everloop.monitoring.drift import DriftReport, FeatureDrift

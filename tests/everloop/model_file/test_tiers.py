@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from everloop.model_file import ModelFileError, parse_model_file
+from everloop.model_file.exceptions import ModelFileError
+from everloop.model_file.reader import parse_model_file
 from everloop.model_file.tiers import CONTROLS, TIERS, tier_table
 from tests.helpers.declarations import as_yaml, binary_document, declare
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from everloop.model_file import ModelFileError, parse_model_file
+from everloop.model_file.exceptions import ModelFileError
+from everloop.model_file.reader import parse_model_file
 from tests.helpers.declarations import as_yaml, binary_document
 
 INVESTMENT = {"investment": {}, "cooldown_days": 14, "quota": {"runs": 4, "days": 60}}

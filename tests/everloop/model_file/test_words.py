@@ -18,8 +18,8 @@ from everloop.dataset.lake import to_lake_frame
 from everloop.dataset.lake_listing import LakeListing
 from everloop.dataset.snapshot_query import snapshot_query
 from everloop.lake_tables import RESERVED_COLUMNS
-from everloop.model_file import ModelDeclaration
 from everloop.model_file.names import NAME_PATTERN
+from everloop.model_file.schema import ModelDeclaration
 from everloop.model_file.section_rules import CLOCK_WORDS
 from everloop.monitoring.profile_queries import profile_queries
 from everloop.monitoring.profile_query import unknown_labels_query, windows_at

@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from everloop.model_file import Mistake, ModelFileError, parse_model_file, yaml_document
+from everloop.model_file import yaml_document
+from everloop.model_file.exceptions import Mistake, ModelFileError
+from everloop.model_file.reader import parse_model_file
 from everloop.model_file.yaml_document import DEEPEST, LONGEST_TEXT, Document, DocumentError
 from support.growth import assert_linear, calls
 from tests.helpers.declarations import as_yaml, binary_document

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from everloop.model_file import ModelFileError, parse_model_file
+from everloop.model_file.exceptions import ModelFileError
+from everloop.model_file.reader import parse_model_file
 
 
 @pytest.mark.parametrize(

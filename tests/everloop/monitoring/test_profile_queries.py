@@ -9,7 +9,7 @@ import pytest
 
 from everloop.dataset.exceptions import QueryFailedError
 from everloop.dataset.lake_sql import LONGEST_QUERY_BYTES
-from everloop.model_file import ModelDeclaration
+from everloop.model_file.schema import ModelDeclaration
 from everloop.monitoring.exceptions import QueryTooLongError
 from everloop.monitoring.profile_answer import read_counts
 from everloop.monitoring.profile_queries import FEATURES_IN_A_QUERY, MOST_QUERIES, profile_queries

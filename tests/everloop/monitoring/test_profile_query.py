@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from everloop.dataset.exceptions import QueryFailedError
 from everloop.limits import LARGEST_VALUE
-from everloop.model_file import ModelDeclaration
+from everloop.model_file.schema import ModelDeclaration
 from everloop.monitoring.counting import count_profile
 from everloop.monitoring.exceptions import ReferenceUnusableError
 from everloop.monitoring.profile import OUTCOME_SUMS, Profile

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 from moto import mock_aws
 
-from everloop.registry import RegistryStore
 from everloop.registry.locked_audit import LockedAudit
+from everloop.registry.store import RegistryStore
 from tests.fakes.audit_bucket import BUCKET, FakeAuditBucket
 from tests.fakes.registry_function import remote_registry
 from tests.fakes.registry_table import TABLE, UnreliableClient, dynamodb

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 from moto import mock_aws
 
-from everloop.registry import RegistryStore, keys, verify_audit
+from everloop.registry import keys
+from everloop.registry.store import RegistryStore
+from everloop.registry.trace import verify_audit
 from tests.fakes.registry_table import TABLE, alter, dynamodb
 from tests.helpers.registry_scenes import champion_and_rejected
 

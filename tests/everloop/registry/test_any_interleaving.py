@@ -17,8 +17,10 @@ from moto import mock_aws
 
 from everloop.busy_services import ServiceBusyError
 from everloop.reasons import ReasonDocument
-from everloop.registry import RegistryError, RegistryStore, State, verify_audit
-from everloop.registry.states import SERVING
+from everloop.registry.exceptions import RegistryError
+from everloop.registry.states import SERVING, State
+from everloop.registry.store import RegistryStore
+from everloop.registry.trace import verify_audit
 from tests.fakes.registry_function import FakeRegistryFunction, remote_registry
 from tests.fakes.registry_table import TABLE, UnreliableClient, dynamodb
 from tests.helpers.registry_scenes import FAILED, PASSED, at, calibrate, close_run, open_run, register, start_rollout

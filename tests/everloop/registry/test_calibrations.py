@@ -8,15 +8,18 @@ from typing import Any
 
 import pytest
 
-from everloop.registry import ChampionChangedError, RegistryStore, keys, status, trace, verify_audit
+from everloop.registry import keys
 from everloop.registry.exceptions import (
     CalibrationHeldError,
+    ChampionChangedError,
     CommandRefusedError,
     OperationMismatchError,
     ReasonMissingError,
     ServedOtherwiseError,
     UnknownCalibrationError,
 )
+from everloop.registry.store import RegistryStore
+from everloop.registry.trace import status, trace, verify_audit
 from tests.fakes.registry_table import TABLE, UnreliableClient, alter
 from tests.helpers.present import present
 from tests.helpers.registry_scenes import (

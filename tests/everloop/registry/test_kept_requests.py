@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
-from everloop.registry import RegistryStore, keys, verify_audit
+from everloop.registry import keys
 from everloop.registry.kept_requests import KeptRequest
+from everloop.registry.store import RegistryStore
+from everloop.registry.trace import verify_audit
 from tests.fakes.registry_function import remote_registry
 from tests.fakes.registry_table import TABLE, UnreliableClient, alter
 from tests.helpers.registry_scenes import at

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from moto import mock_aws
 
 from everloop.busy_services import ServiceBusyError
-from everloop.registry import RegistryStore
 from everloop.registry.commands import KeepRequest, OpenRun, encoded
 from everloop.registry.exceptions import AuditAheadError, LockedRecordDiffersError
 from everloop.registry.locked_audit import LockedAudit, compare, content_of
+from everloop.registry.store import RegistryStore
 from everloop.registry.writer import answer
 from tests.fakes.audit_bucket import BUCKET, FakeAuditBucket
 from tests.fakes.aws import aws_client

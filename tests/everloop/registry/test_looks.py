@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from everloop.registry import RegistryStore
 from everloop.registry.looks import LookCounts, counted
 from everloop.registry.records import Look
+from everloop.registry.store import RegistryStore
 from tests.fakes.registry_table import TABLE, UnreliableClient
 
 

@@ -12,13 +12,13 @@ from moto import mock_aws
 from everloop.evaluation.error_report import Errors, Importance
 from everloop.evaluation.report import EnvironmentFacts, Latency
 from everloop.reasons import ReasonDocument
-from everloop.registry import RegistryStore, verify_audit
 from everloop.registry.drills import Drill
 from everloop.registry.exceptions import UnknownVersionError
 from everloop.registry.ml_test_score import Facts, Finding, score_of
 from everloop.registry.records import Champion, Rollout, Run, Snapshot, Version
 from everloop.registry.states import State
-from everloop.registry.trace import Status
+from everloop.registry.store import RegistryStore
+from everloop.registry.trace import Status, verify_audit
 from tests.everloop.evaluation.builders import labels_and_truth, report_of
 from tests.fakes.registry_table import TABLE, dynamodb
 from tests.helpers.declarations import binary_document, declare

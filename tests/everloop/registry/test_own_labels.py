@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from everloop.registry import RegistryStore
 from everloop.registry.own_labels import BATCH, OwnLabels, own_labels, own_labels_of, windows_since
 from everloop.registry.records import Window
+from everloop.registry.store import RegistryStore
 from tests.helpers.registry_scenes import at, open_run, register, text_at
 from tests.helpers.window_records import labelled, registered
 

@@ -8,19 +8,15 @@ from typing import Any
 import pytest
 
 from everloop.busy_services import ServiceBusyError
-from everloop.registry import (
-    Entry,
-    QuotaExceededError,
-    RegistryError,
-    RegistryStore,
-    RunAlreadyActiveError,
-    State,
-    UnknownRunError,
-)
 from everloop.registry import exceptions as declared
+from everloop.registry.audit import Entry
 from everloop.registry.exceptions import (
     CommandRefusedError,
+    QuotaExceededError,
+    RegistryError,
+    RunAlreadyActiveError,
     UnknownRefusalError,
+    UnknownRunError,
     UnknownStatusError,
     WriterFailedError,
 )
@@ -28,6 +24,8 @@ from everloop.registry.refusals import Refusal, refusal_document, refusal_from
 from everloop.registry.remote import RemoteRegistry, RemoteRollouts, RemoteRuns, RemoteVersions, invoking
 from everloop.registry.rollouts import Rollouts
 from everloop.registry.runs import Runs
+from everloop.registry.states import State
+from everloop.registry.store import RegistryStore
 from everloop.registry.versions import Versions
 from tests.fakes.registry_function import FakeRegistryFunction, remote_registry
 from tests.fakes.registry_table import TABLE, UnreliableClient

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from everloop.registry import RegistryStore, State, verify_audit
 from everloop.registry.exceptions import ReasonMissingError, RunAlreadyActiveError
+from everloop.registry.states import State
+from everloop.registry.store import RegistryStore
+from everloop.registry.trace import verify_audit
 from tests.fakes.registry_function import remote_registry
 from tests.fakes.registry_table import UnreliableClient
 from tests.helpers.registry_scenes import at, close_run, crown, open_run

@@ -7,14 +7,17 @@ from typing import Any
 import pytest
 
 from everloop.documents.records import GateVerdict
-from everloop.registry import RegistryStore, Run, State, Version, verify_audit
 from everloop.registry.exceptions import (
     ChampionChangedError,
     NotRestorableError,
     RunNotActiveError,
     UnknownVersionError,
 )
+from everloop.registry.records import Run, Version
 from everloop.registry.restorations import restorable
+from everloop.registry.states import State
+from everloop.registry.store import RegistryStore
+from everloop.registry.trace import verify_audit
 from tests.helpers.registry_scenes import (
     FAILED,
     PASSED,

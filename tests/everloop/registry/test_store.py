@@ -8,28 +8,29 @@ import pytest
 
 from everloop.instants import parse_instant
 from everloop.reasons import ReasonDocument
-from everloop.registry import (
+from everloop.registry.exceptions import (
     ChampionChangedError,
     ContentionError,
+    InstantAheadError,
     InvalidTransitionError,
     OperationMismatchError,
     QuotaExceededError,
     RegistryError,
-    RegistryStore,
     RolloutEndedError,
     RunAlreadyActiveError,
     RunNotActiveError,
-    Snapshot,
-    State,
+    RunOutOfOrderError,
     StateOccupiedError,
     TooManyBrokenRunsError,
     UnknownRunError,
+    UnknownStatusError,
     UnknownVersionError,
-    Window,
-    verify_audit,
 )
-from everloop.registry.exceptions import InstantAheadError, RunOutOfOrderError, UnknownStatusError
+from everloop.registry.records import Snapshot, Window
 from everloop.registry.runs import BROKEN_RUNS
+from everloop.registry.states import State
+from everloop.registry.store import RegistryStore
+from everloop.registry.trace import verify_audit
 from tests.fakes.registry_table import UnreliableClient
 from tests.helpers.present import present
 from tests.helpers.registry_scenes import FAILED, at, close_run, crown, open_run, register, start_rollout, text_at
@@ -425,7 +426,7 @@ class TestCommit:
         notes = iter(range(1000))
 
         def disturb() -> None:
-            from everloop.registry import Entry
+            from everloop.registry.audit import Entry
 
             client.overtake = disturb
             rival.ledger.note(Entry(at(1), "noted", "rival"), operation=f"note {next(notes)}")

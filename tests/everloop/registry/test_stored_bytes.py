@@ -17,8 +17,10 @@ import pytest
 from moto import mock_aws
 
 from everloop.recalibration.calibration import Calibration, Part
-from everloop.registry import RegistryStore, Snapshot, Window, verify_audit
 from everloop.registry.locked_audit import LockedAudit
+from everloop.registry.records import Snapshot, Window
+from everloop.registry.store import RegistryStore
+from everloop.registry.trace import verify_audit
 from everloop.registry.writer import answer
 from tests.fakes.audit_bucket import BUCKET, FakeAuditBucket
 from tests.fakes.registry_table import TABLE, dynamodb

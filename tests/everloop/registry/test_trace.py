@@ -8,19 +8,14 @@ import pytest
 
 from everloop.documents.records import Trigger
 from everloop.documents.snapshot import SnapshotDocument
-from everloop.registry import (
-    RegistryError,
-    RegistryStore,
-    Snapshot,
-    UnknownVersionError,
-    Window,
-    keys,
-    status,
-    trace,
-)
-from everloop.registry import verify_audit as verify
+from everloop.registry import keys
 from everloop.registry.audit import Entry, seal
 from everloop.registry.evidence import record_sha256
+from everloop.registry.exceptions import RegistryError, UnknownVersionError
+from everloop.registry.records import Snapshot, Window
+from everloop.registry.store import RegistryStore
+from everloop.registry.trace import status, trace
+from everloop.registry.trace import verify_audit as verify
 from tests.fakes.registry_table import TABLE, UnreliableClient, alter
 from tests.helpers.present import present
 from tests.helpers.registry_scenes import (

@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 from everloop.reasons import ReasonDocument
-from everloop.registry import RegistryStore, State, verify_audit
 from everloop.registry.exceptions import NotRestorableError, NotWaivableError, UnknownRunError
+from everloop.registry.states import State
+from everloop.registry.store import RegistryStore
+from everloop.registry.trace import verify_audit
 from everloop.registry.waivers import Waiver
 from tests.helpers.registry_scenes import TRIGGER, at, close_run, crown, register, start_rollout
 

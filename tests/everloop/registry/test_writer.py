@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from everloop.busy_services import ServiceBusyError
-from everloop.registry import RegistryStore, Rollout, commands, verify_audit
+from everloop.registry import commands
 from everloop.registry.calibration_records import CalibrationRecord
 from everloop.registry.calibrations import Calibrations
 from everloop.registry.commands import COMMANDS, MAY_SEND, Command, OpenRun, StartRollout, decoded, encoded
@@ -18,11 +18,14 @@ from everloop.registry.exceptions import CommandRefusedError
 from everloop.registry.kept_requests import KeptRequests
 from everloop.registry.locked_audit import LockedAudit
 from everloop.registry.reconciliations import Reconciliations
+from everloop.registry.records import Rollout
 from everloop.registry.removals import Removals
 from everloop.registry.reproductions import Reproductions
 from everloop.registry.restorations import Restorations
 from everloop.registry.rollouts import Rollouts
 from everloop.registry.runs import Runs
+from everloop.registry.store import RegistryStore
+from everloop.registry.trace import verify_audit
 from everloop.registry.versions import Versions
 from everloop.registry.waivers import Waivers
 from everloop.registry.writer import answer, caller_of

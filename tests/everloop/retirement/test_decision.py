@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from everloop.registry import State
+from everloop.registry.states import State
 from everloop.retirement import RetirementFacts, decide_retirement
 
 SINCE = datetime(2013, 3, 1, tzinfo=UTC)

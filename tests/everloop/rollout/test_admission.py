@@ -10,11 +10,11 @@ import pytest
 from moto import mock_aws
 
 from everloop.manifest import MANIFEST
-from everloop.registry import RegistryStore
 from everloop.registry.locked_audit import LockedAudit
 from everloop.registry.records import Version
 from everloop.registry.remote import RemoteRegistry, invoking
 from everloop.registry.signing import SigningKey
+from everloop.registry.store import RegistryStore
 from everloop.rollout.admission import Admission, AdmittingTarget
 from everloop.rollout.exceptions import SignerRefusedError
 from everloop.rollout.previous import standby

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from everloop.registry import Champion, Rollout, State, Version
+from everloop.registry.records import Champion, Rollout, Version
+from everloop.registry.states import State
 from everloop.rollout.differences import Expected, Seen, Told, differences, expected_traffic, registered_files
 from everloop.rollout.targets import TrafficState
 

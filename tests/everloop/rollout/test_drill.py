@@ -12,9 +12,9 @@ import pytest
 from moto import mock_aws
 
 from everloop.cli.operations.stories import describe, drill_sentence
-from everloop.registry import RegistryStore, verify_audit
 from everloop.registry.exceptions import RolloutEndedError, UnknownStatusError
-from everloop.registry.trace import status
+from everloop.registry.store import RegistryStore
+from everloop.registry.trace import status, verify_audit
 from everloop.rollout.drill import Drilled, Driller
 from everloop.rollout.observed import Observer
 from everloop.rollout.reconciler import Reconciler

@@ -9,7 +9,7 @@ import pytest
 from moto import mock_aws
 
 from everloop.exceptions import TerminalError
-from everloop.registry import RegistryStore
+from everloop.registry.store import RegistryStore
 from everloop.rollout.announcements import Announcer
 from everloop.rollout.conductor import Conductor
 from everloop.rollout.exceptions import VersionNotStartedError

@@ -11,8 +11,9 @@ import pytest
 from moto import mock_aws
 
 from everloop.limits import largest_file
-from everloop.registry import RegistryStore, verify_audit
 from everloop.registry.signing import SigningKey
+from everloop.registry.store import RegistryStore
+from everloop.registry.trace import verify_audit
 from everloop.rollout.attribution import leads_of
 from everloop.rollout.differences import Difference
 from everloop.rollout.elsewhere import Elsewhere

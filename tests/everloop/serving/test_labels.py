@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from everloop.model_file import ModelDeclaration
+from everloop.model_file.schema import ModelDeclaration
 from everloop.serving.exceptions import RequestError
 from everloop.serving.labels import Label, LabelRules, parse_labels
 from tests.helpers.declarations import binary_document, declare, regression_document

@@ -17,15 +17,15 @@ from moto import mock_aws
 from everloop.documents.records import Trigger
 from everloop.functions.monitor.handler import Services, act
 from everloop.instants import format_instant
-from everloop.model_file import ModelDeclaration
+from everloop.model_file.schema import ModelDeclaration
 from everloop.monitoring.exceptions import ReferenceUnusableError
 from everloop.monitoring.own_scores import DAYS
 from everloop.monitoring.reference import Reference
 from everloop.recalibration.calibration import Calibration
 from everloop.recalibration.interval import Interval
-from everloop.registry import RegistryStore
 from everloop.registry.evidence import record_sha256
 from everloop.registry.records import Probe
+from everloop.registry.store import RegistryStore
 from everloop.retraining.requests import RetrainingRequest
 from everloop.rollout.targets.lambda_alias import LambdaAliasTarget
 from everloop.serving.contract import ServingContract

@@ -22,7 +22,7 @@ from everloop.functions.probe.handler import act
 from everloop.lake_services import LakeServices
 from everloop.manifest import ESTIMATOR, sha256_hex
 from everloop.model_file.schema import WarmStart
-from everloop.registry import RegistryStore
+from everloop.registry.store import RegistryStore
 from everloop.retraining.exceptions import FreshProbeError
 from everloop.retraining.probe.requests import ProbeWindow
 from everloop.retraining.probe.rows import window_query

@@ -17,10 +17,10 @@ from everloop.functions.register.handler import Services
 from everloop.functions.register.handler import act as handle
 from everloop.manifest import ESTIMATOR
 from everloop.reasons import ReasonDocument
-from everloop.registry import ArtifactMismatchError, ArtifactMissingError, State, verify_audit
-from everloop.registry.exceptions import SigningRefusedError
+from everloop.registry.exceptions import ArtifactMismatchError, ArtifactMissingError, SigningRefusedError
 from everloop.registry.signing import SigningKey
-from everloop.registry.trace import trace
+from everloop.registry.states import State
+from everloop.registry.trace import trace, verify_audit
 from everloop.signature import Signature, fingerprint
 from everloop.typed_json import DocumentRefusedError
 from tests.fakes.aws import aws_client

@@ -12,9 +12,9 @@ from moto import mock_aws
 
 from everloop.environment import MissingSettingError
 from everloop.functions.registry import handler
-from everloop.registry import RegistryStore
 from everloop.registry.commands import OpenRun, encoded
 from everloop.registry.locked_audit import LockedAudit
+from everloop.registry.store import RegistryStore
 from tests.fakes.audit_bucket import BUCKET
 from tests.fakes.aws import aws_client
 from tests.fakes.registry_table import TABLE, dynamodb

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from everloop.model_file.sections.rollout import ScoresGuardrail
-from everloop.registry import verify_audit
+from everloop.registry.trace import verify_audit
 from everloop.rollout.answered import Answering, Captured
 from tests.functions.rollout.test_handler import World, new_world
 from tests.helpers.declarations import binary_document, declare

@@ -18,8 +18,8 @@ from everloop.recalibration.calibration import Calibration, Part
 from everloop.recalibration.exceptions import CalibrationFormatError
 from everloop.recalibration.grouped_by import GroupBy
 from everloop.recalibration.written import LONGEST_GROUPED_TEXT
-from everloop.registry import verify_audit
 from everloop.registry.exceptions import CalibrationHeldError, UnknownCalibrationError
+from everloop.registry.trace import verify_audit
 from everloop.rollout.announcements import Announcer
 from everloop.rollout.conductor import Conductor
 from everloop.rollout.exceptions import NothingServesError

@@ -16,15 +16,15 @@ from everloop.busy_services import ServiceBusyError
 from everloop.functions.rollout.handler import act as handle
 from everloop.instants import format_instant
 from everloop.names import CHAMPION_PROMOTED, VERSION_ROLLED_BACK
-from everloop.registry import (
+from everloop.registry.exceptions import (
     ChampionChangedError,
     InvalidTransitionError,
-    RegistryStore,
     RolloutEndedError,
     RunNotActiveError,
-    State,
-    verify_audit,
 )
+from everloop.registry.states import State
+from everloop.registry.store import RegistryStore
+from everloop.registry.trace import verify_audit
 from everloop.rollout.announcements import Announcer
 from everloop.rollout.conductor import Conductor
 from everloop.rollout.exceptions import EventNotAcceptedError, NothingServesError

@@ -10,8 +10,8 @@ import pytest
 
 from everloop.functions.rollout.handler import act as handle
 from everloop.instants import format_instant
-from everloop.registry import verify_audit
 from everloop.registry.exceptions import UnknownStatusError
+from everloop.registry.trace import verify_audit
 from everloop.rollout.conductor import Conductor
 from everloop.rollout.pauses import LOOK_SECONDS, MOST_PAUSED
 from tests.functions.rollout.test_handler import World, new_world

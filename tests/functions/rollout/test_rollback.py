@@ -10,8 +10,8 @@ import pytest
 
 from everloop.functions.rollout.handler import act as handle
 from everloop.instants import format_instant
-from everloop.registry import State, verify_audit
-from everloop.registry.states import SERVING
+from everloop.registry.states import SERVING, State
+from everloop.registry.trace import verify_audit
 from everloop.rollout.conductor import Conductor
 from tests.functions.rollout.test_handler import World, new_world
 from tests.helpers.present import present

@@ -9,8 +9,8 @@ import pytest
 
 from everloop.cli.operations.stories import describe
 from everloop.model_file.sections.rollout import Shadow
-from everloop.registry import verify_audit
 from everloop.registry.states import CANDIDATE, State
+from everloop.registry.trace import verify_audit
 from everloop.rollout.shadowing import Rows, Shadowing
 from tests.functions.rollout.test_handler import World, new_world
 from tests.helpers.declarations import binary_document, declare

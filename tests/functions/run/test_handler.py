@@ -16,9 +16,14 @@ from everloop.functions.run.handler import Services
 from everloop.functions.run.handler import act as handle
 from everloop.instants import instant_text, parse_instant
 from everloop.manifest import ESTIMATOR, Manifest, file_entries, sha256_hex
-from everloop.registry import QuotaExceededError, RunAlreadyActiveError, State
-from everloop.registry.exceptions import NotRestorableError, ParentRefusedError
+from everloop.registry.exceptions import (
+    NotRestorableError,
+    ParentRefusedError,
+    QuotaExceededError,
+    RunAlreadyActiveError,
+)
 from everloop.registry.records import Probe
+from everloop.registry.states import State
 from everloop.registry.trace import verify_audit
 from everloop.typed_json import DocumentRefusedError, as_json
 from tests.everloop.registry.test_waivers import BOB, CLEO, NOT_BETTER, WHY, refused

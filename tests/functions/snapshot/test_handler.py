@@ -29,10 +29,10 @@ from everloop.dataset.part_digest import part_sha256
 from everloop.dataset.snapshot import build_snapshot
 from everloop.functions.snapshot.handler import act
 from everloop.lake_services import LakeServices
-from everloop.registry import RegistryStore
 from everloop.registry.exceptions import ArtifactMismatchError, StandingSetChosenError
 from everloop.registry.looks import LookCounts
 from everloop.registry.records import StandingSet
+from everloop.registry.store import RegistryStore
 from everloop.serving.contract import NumberField, ServingContract
 from tests.fakes.athena import FakeAthena
 from tests.fakes.aws import aws_client

@@ -8,7 +8,7 @@ import pytest
 from moto import mock_aws
 
 from everloop.functions.starter.handler import Services, act
-from everloop.registry import RegistryStore
+from everloop.registry.store import RegistryStore
 from everloop.retraining.exceptions import RequestUnreadableError
 from everloop.retraining.probe.requests import execution_name, read_request
 from everloop.retraining.requests import RetrainingRequest

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from everloop.model_file import ModelDeclaration
+from everloop.model_file.schema import ModelDeclaration
 from everloop.model_file.worst_case import PROBE_TRIES
 from everloop.retraining.exceptions import RequestUnreadableError
 from everloop.retraining.probe.requests import execution_name, probe_request, read_request, window_of

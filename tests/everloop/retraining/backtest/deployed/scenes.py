@@ -19,7 +19,7 @@ from everloop.evaluation.metrics import estimate
 from everloop.evaluation.refit_report import RefitReport, ScoreDifference
 from everloop.evaluation.report import AsServed, Latency, OlderFacts, ParityFacts, ProbeFacts, Recalibrated, Report
 from everloop.evaluation.significance import class_counts, metric_value, paired_difference
-from everloop.model_file import ModelDeclaration
+from everloop.model_file.schema import ModelDeclaration
 from everloop.monitoring.build import build_reference, complete_reference
 from everloop.retraining.backtest.deployed.training import (
     Evaluated,

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from everloop.model_file import ModelDeclaration
+from everloop.model_file.schema import ModelDeclaration
 from everloop.monitoring.fairness_query import Comparison
 from everloop.monitoring.profile import OUTCOME_SUMS
 from everloop.monitoring.profile_query import windows_at

@@ -10,7 +10,7 @@ from functools import cache
 import numpy as np
 import pytest
 
-from everloop.model_file import ModelDeclaration
+from everloop.model_file.schema import ModelDeclaration
 from everloop.recalibration.calibration import Calibration
 from everloop.retraining.backtest.deployed.lived import Lived
 from everloop.retraining.backtest.deployed.loop import live

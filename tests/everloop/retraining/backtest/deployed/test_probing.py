@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from everloop.model_file import ModelDeclaration
+from everloop.model_file.schema import ModelDeclaration
 from everloop.retraining.backtest.deployed.lived import Lived
 from everloop.retraining.backtest.deployed.loop import live
 from everloop.retraining.backtest.deployed.rows import LoopRows
