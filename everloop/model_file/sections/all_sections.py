@@ -49,7 +49,9 @@ class AllSections(Section):
     rollout: Rollout
     serving: Serving
     monitoring: Monitoring
-    recalibration: Annotated[Recalibration | None, BeforeValidator(_none_as_null)] = Recalibration()
+    recalibration: Annotated[Recalibration | None, BeforeValidator(_none_as_null)] = Field(
+        default_factory=Recalibration
+    )
     retraining: Retraining
     retirement: Retirement
     cost: Cost

@@ -54,7 +54,7 @@ class Section(BaseModel):
     Infinity is not a value either: JSON has none.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, defer_build=True)
 
     @model_validator(mode="after")
     def _keys_fit_each_other(self) -> Self:

@@ -25,4 +25,4 @@ class Owner(Section):
     team: ShortText
     email: Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")]
     escalation: ShortText
-    hand_overs: HandOvers = HandOvers()
+    hand_overs: HandOvers = Field(default_factory=HandOvers)
