@@ -16,17 +16,28 @@ LIST = tomllib.loads(SETTINGS.read_text(encoding="utf-8"))["lambda"]["preload"]
 WITHOUT = {"predict"}
 """Imports nothing of it but numpy, and is charged for its memory here: a request's first answer has no time for it."""
 FUNCTIONS = sorted({path.parent.name for path in (ROOT / "functions").glob("*/handler.py")} - WITHOUT)
-WITH_NUMPY = [name for name in FUNCTIONS if "numpy" in (ROOT / "functions" / name / "requirements.txt").read_text()]
+OF_SOME = ("numpy", "pydantic")
+"""Packages that some functions have in their layers, and others have not."""
+
+
+def imported_by(function: str) -> list[str]:
+    """Those modules of the list that the function has."""
+    requirements = (ROOT / "functions" / function / "requirements.txt").read_text(encoding="utf-8")
+    missing = {package for package in OF_SOME if package not in requirements}
+    return [name for name in LIST if name.partition(".")[0] not in missing]
+
+
+ONE_OF_EACH = {tuple(imported_by(function)): function for function in FUNCTIONS}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("function", [*WITH_NUMPY, "starter"])
+@pytest.mark.parametrize("function", ONE_OF_EACH.values())
 def test_a_function_imports_all_of_it_by_itself(function: str) -> None:
     """So none finds a module imported that it would have to import itself, nor is charged for its memory."""
     program = (
         f"import importlib, json, sys, everloop.functions.{function}.handler\n"
         "there = set(sys.modules)\n"
-        f"for name in {[n for n in LIST if n != 'numpy' or function in WITH_NUMPY]}: importlib.import_module(name)\n"
+        f"for name in {imported_by(function)}: importlib.import_module(name)\n"
         "print(json.dumps(sorted(set(sys.modules) - there)))"
     )
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
