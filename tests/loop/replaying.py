@@ -1,10 +1,14 @@
-"""Replays of the bakery, by ``everloop replay`` or in the test's process, and the evidence that they leave."""
+"""Replays of the bakery in the test's process, by ``everloop replay`` or without it, and the evidence they leave."""
 
 from __future__ import annotations
 
+import contextlib
+import copy
+import io
 import json
-import subprocess
+import logging
 import sys
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,11 +18,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pytest
 
+import everloop.cli.commands.replay as command
+from everloop.cli.main import main
 from everloop.cli.operations.declarations import find_declaration
 from everloop.cli.replay import evidence
 from everloop.cli.replay.stream import load
 from everloop.retraining.backtest.deployed.rows import LoopRows
+from tests.helpers.environment import variables_kept
 from tests.helpers.synthesis import synthesize_models
 from tests.loop.models import BAKERY, ROOT
 from tests.loop.standing_cloud import standing_cloud
@@ -43,14 +51,45 @@ class Replayed:
         return pd.read_parquet(self.out / evidence.PREDICTIONS_FILE)
 
 
-def replay(data: Path, until_history: str, models: Path, out: Path, *options: str) -> Replayed:
-    """Replay ``data`` from a day on, with the declarations in ``models``."""
-    command = [sys.executable, "-c", "from everloop.cli.main import main; main()", "replay", BAKERY]
-    command += ["--data", str(data), "--until-history", until_history, "--out", str(out)]
-    command += ["--models-directory", str(models), *options]
-    finished = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    print(finished.stdout)
-    return Replayed(finished.returncode, finished.stdout, finished.stderr, out)
+def replay(data: Path, until_history: str, models: Path, assembly: Path, out: Path, *options: str) -> Replayed:
+    """Replay ``data`` from a day on, with the declaration in ``models``, of which ``assembly`` is, by the command.
+
+    Its process is this one, which has imported what it imports. The tests of the wheel have a process for it, and have
+    ``app.py`` synthesize.
+    """
+    words = ["--data", str(data), "--until-history", until_history, "--out", str(out)]
+    words += ["--models-directory", str(models), *options]
+
+    def synthesized(say: object, model: str, models_directory: Path) -> Path:
+        assert (model, models_directory) == (BAKERY, models)
+        return assembly
+
+    said, err = io.StringIO(), io.StringIO()
+    with (
+        pytest.MonkeyPatch.context() as patched,
+        variables_kept(),
+        contextlib.chdir(ROOT),
+        contextlib.redirect_stdout(said),
+        contextlib.redirect_stderr(err),
+    ):
+        patched.setattr(sys, "argv", ["everloop", "replay", BAKERY, *words])
+        patched.setattr(command, "synthesize_model", synthesized)
+        _leave_as_before(patched)
+        try:
+            main()
+            status = 0
+        except SystemExit as end:
+            status = int(end.code or 0)
+    print(said.getvalue())
+    return Replayed(status, said.getvalue(), err.getvalue(), out)
+
+
+def _leave_as_before(patched: pytest.MonkeyPatch) -> None:
+    """Undo afterwards what the command line changes in its process; it tells all as to a pipe meanwhile."""
+    patched.delenv("COLUMNS", raising=False)
+    patched.setattr(sys, "excepthook", sys.excepthook)
+    patched.setattr(warnings, "showwarning", warnings.showwarning)
+    patched.setattr(logging, "lastResort", copy.copy(logging.lastResort))
 
 
 def replayed(data: Path, until_history: str, models: Path, out: Path) -> Replayed:

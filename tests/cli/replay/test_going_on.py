@@ -10,28 +10,29 @@ import pandas as pd
 import pytest
 import yaml
 
+from tests.helpers.synthesis import synthesize_models
 from tests.loop.models import BAKERY, BAKERY_DOCUMENT, BAKERY_SCRIPT, write_sales
 from tests.loop.replaying import Replayed, replay
 
 pytestmark = pytest.mark.xdist_group("going on")
 
-DAYS, HISTORY_DAYS, FEW_DAYS = 19, 9, 9
-"""Of the first days only one shop of three tells its sales: a test part of five such days has 120 rows."""
+DAYS, HISTORY_DAYS, FEW_DAYS = 16, 9, 7
+"""Of the first days only one shop of three tells its sales: a test part of three such days and two more has 214."""
 
 HISTORY_ENDS = "2024-06-01"
-EVERY = 3
+EVERY = 2
 A_DAY = 72
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A bakery without recalibration whose gate asks for 300 test rows, and its sales."""
+    """A bakery without recalibration whose gate asks for 340 test rows, and its sales."""
     folder = tmp_path_factory.mktemp("going_on")
     model = folder / "models" / BAKERY
     model.mkdir(parents=True)
     document: dict[str, Any] = copy.deepcopy(BAKERY_DOCUMENT)
     document["data"]["minimum_rows"] = 150
-    document["gate"]["minimum_test_rows"] = 300
+    document["gate"]["minimum_test_rows"] = 340
     document["recalibration"] = "none"
     (model / "model.yaml").write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
     (model / "train.py").write_text(BAKERY_SCRIPT, encoding="utf-8")
@@ -42,13 +43,18 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def went_on(folder: Path) -> Replayed:
-    again = ("--train-again-every", str(EVERY))
-    return replay(folder / "sales.csv", HISTORY_ENDS, folder / "models", folder / "out", *again)
+def assembly(folder: Path) -> Path:
+    return synthesize_models(folder / "models", folder)
 
 
 @pytest.fixture(scope="module")
-def never_passed(folder: Path) -> Replayed:
+def went_on(folder: Path, assembly: Path) -> Replayed:
+    again = ("--train-again-every", str(EVERY))
+    return replay(folder / "sales.csv", HISTORY_ENDS, folder / "models", assembly, folder / "out", *again)
+
+
+@pytest.fixture(scope="module")
+def never_passed(folder: Path, assembly: Path) -> Replayed:
     """The same where two shops never tell their sales, in a folder that has another replay's evidence."""
     rows = pd.read_csv(folder / "sales.csv")
     rows = rows[(rows["shop"] == "market") & (rows["sold_at"] < "2024-06-02")]
@@ -57,7 +63,7 @@ def never_passed(folder: Path) -> Replayed:
     for name in ("summary.json", "quality.png", "predictions.parquet", "windows.parquet"):
         (folder / "never" / name).write_text("of another replay", encoding="utf-8")
     again = ("--train-again-every", "1", "--json")
-    return replay(folder / "few.csv", HISTORY_ENDS, folder / "models", folder / "never", *again)
+    return replay(folder / "few.csv", HISTORY_ENDS, folder / "models", assembly, folder / "never", *again)
 
 
 def test_it_goes_on_without_a_champion_until_a_candidate_passes(went_on: Replayed) -> None:
@@ -67,22 +73,23 @@ def test_it_goes_on_without_a_champion_until_a_candidate_passes(went_on: Replaye
     assert [c["verdict"] for c in told["first_candidates"]] == ["fail", "fail", "pass"]
     begin, *later = [pd.Timestamp(c["at"]) for c in told["first_candidates"]]
     # The outcomes of a day are known two hours after its end, and the next training waits for them.
-    assert [(at - begin).round("1h") for at in later] == [pd.Timedelta(days=n, hours=2) for n in (3, 6)]
+    assert [(at - begin).round("1h") for at in later] == [pd.Timedelta(days=n, hours=2) for n in (EVERY, 2 * EVERY)]
     test_rows = [next(r for r in c["reasons"] if r["code"] == "minimum_test_rows") for c in told["first_candidates"]]
-    # The last hour of history had no outcome yet, and never gets one.
-    assert [r["value"] for r in test_rows] == [120, 3 * A_DAY + 2 * 24 - 1, 5 * A_DAY], "all days until then"
+    # The last hour of history had no outcome yet, and never gets one; the first part begins an hour earlier for it.
+    found = [3 * 24 + 2 * A_DAY - 3 + 1, 24 + 4 * A_DAY - 3, 5 * A_DAY - 3]
+    assert [r["value"] for r in test_rows] == found, "all days until then"
     assert told["retrainings"] == []
     assert [p["version"] for p in told["promotions"]] == [3]
 
 
 def test_rows_that_nobody_could_answer_are_counted_and_said(went_on: Replayed) -> None:
     told, stream = went_on.summary, (DAYS - HISTORY_DAYS) * A_DAY
-    assert told["rows_without_champion"] == 6 * A_DAY + 2 * 3, "all rows of six days and two hours"
-    assert told["days_without_champion"] == pytest.approx(6 + 2 / 24, abs=0.1)
+    assert told["rows_without_champion"] == 4 * A_DAY + 2 * 3, "all rows of four days and two hours"
+    assert told["days_without_champion"] == pytest.approx(4 + 2 / 24, abs=0.1)
     assert told["rows_served"] == stream - told["rows_without_champion"] == len(went_on.predictions)
     assert told["rows_served"] == told["predictions_captured"] == told["labels_sent"] == told["labels_joined"]
     assert told["rows_refused"] == 0
-    assert f"{told['rows_without_champion']:,} rows of the first 6.1 days could not be answered" in went_on.said
+    assert f"{told['rows_without_champion']:,} rows of the first 4.1 days could not be answered" in went_on.said
 
 
 def test_where_no_recalibration_is_declared_values_are_served_as_the_model_says_them(went_on: Replayed) -> None:
@@ -95,7 +102,7 @@ def test_where_no_recalibration_is_declared_values_are_served_as_the_model_says_
 def test_what_was_refused_before_the_first_champion_is_told_in_the_story(went_on: Replayed) -> None:
     story = " ".join(went_on.said[went_on.said.index("what happened and why") :].split())
     assert story.count(" refused version ") == 2
-    assert "first: first champion, attempt 2. Against it: There are 263 test rows" in story
+    assert "first: first champion, attempt 2. Against it: There are 309 test rows" in story
 
 
 def test_where_no_candidate_ever_passes_the_summary_says_so(never_passed: Replayed) -> None:
