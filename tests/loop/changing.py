@@ -55,7 +55,7 @@ def document(*, model: str = "late_train", key: str = "train_id", **features: di
         gate={"policy": "not_worse", "margin": 0.1, "confidence": 0.6, "minimum_test_rows": 50},
         rollout={
             "steps": [{"percent": 50, "minutes": 60}],
-            "bake_minutes": 120,
+            "bake_minutes": 60,
             "guardrail": {"max_error_rate": 0.05, "max_p99_latency_ms": 10000, "minimum_requests": 3},
         },
         monitoring={"schedule": "cron(0 11 * * ? *)", "minimum_rows": 50, "drift_days": 3},
@@ -180,7 +180,7 @@ class Changing(Loop):
         for _ in range(120):
             if found := holds():
                 return found
-            self.statuses(12, **fields)
+            self.statuses(8, **fields)
             self.advance(minutes=30)
         raise AssertionError(f"it does not come to hold: {self.store.rollouts.all()[:1]}")
 
