@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -124,8 +123,6 @@ def test_the_page_is_walked_to_its_end_with_a_bake_under_way(walk: Walk, round_:
     commands = page("after-deploy")
     assert commands[0] == SET_UP
     if round_ == "again":
-        # The other model, which the first round has removed as well, is not wanted any more.
-        shutil.rmtree(walk.folder / "models" / "late_train")
         walk.does(DEPLOY)
     registry = Account().platform.table
     write_files(walk)
