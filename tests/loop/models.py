@@ -95,6 +95,8 @@ def write_models(folder: Path) -> Path:
     declared = folder / FLIGHTS / "model.yaml"
     document = yaml.safe_load(declared.read_text(encoding="utf-8"))
     document["data"]["minimum_rows"] = 5000
+    # Fewer trees that learn faster: a third of the flights asks for no more, and each job fits or reads them.
+    document["training"]["parameters"] |= {"max_iter": 40, "learning_rate": 0.15}
     # A third of the flights shows in a week what the whole gate would rather see of all of them.
     document["gate"].update(minimum_test_rows=500, margin=0.05, confidence=0.6)
     document["serving"]["max_rows"] = 8
