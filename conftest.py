@@ -11,6 +11,7 @@ import localcloud  # noqa: F401
 from support.case_names import pytest_make_parametrize_id
 from support.compiled_together import pytest_sessionstart
 from support.garbage import pytest_collection_finish, pytest_configure, pytest_sessionfinish
+from support.handing_out import pytest_xdist_make_scheduler
 from support.properties import load_profile
 from support.service_descriptions import pytest_runtestloop
 from tests.helpers.environment import environment_as_before
@@ -25,6 +26,7 @@ __all__ = [
     "pytest_runtestloop",
     "pytest_sessionfinish",
     "pytest_sessionstart",
+    "pytest_xdist_make_scheduler",
 ]
 
 load_profile()

@@ -4,6 +4,7 @@ from support.case_names import pytest_make_parametrize_id
 from support.compiled_together import pytest_sessionstart
 from support.endpoints import endpoints
 from support.garbage import pytest_collection_finish, pytest_configure
+from support.handing_out import pytest_xdist_make_scheduler
 from support.in_process import cloud, make_cloud
 from support.properties import load_profile
 
@@ -15,6 +16,7 @@ __all__ = [
     "pytest_configure",
     "pytest_make_parametrize_id",
     "pytest_sessionstart",
+    "pytest_xdist_make_scheduler",
 ]
 
 load_profile()
