@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tarfile
 from pathlib import Path
 
@@ -53,3 +54,18 @@ def test_a_folder_is_staged_whole_and_once(tmp_path: Path) -> None:
     assert stage_folder(files, "one", tmp_path) == place
     assert read_folder(place) == {"a.py": b"1"}
     assert read_folder(stage_folder(files, "two", tmp_path)) == files
+
+
+def test_what_an_assembly_has_is_linked_and_each_folder_is_whole(tmp_path: Path) -> None:
+    shared, one, two = {"a.py": b"1", "sub/b.py": b"2"}, {"own.py": b"one"}, {"own.py": b"two", "sub/c.py": b"1"}
+    places = [stage_folder({**shared, **own}, name, tmp_path) for name, own in (("one", one), ("two", two))]
+    assert [read_folder(place) for place in places] == [{**shared, **one}, {**shared, **two}]
+    assert [[(place / name).stat().st_nlink for name in shared] for place in places] == [[3, 2], [3, 2]]
+    # WHEN the assembly is removed and made anew, THEN it is as before, without what it held
+    for path in tmp_path.iterdir():
+        shutil.rmtree(path)
+    assert read_folder(stage_folder({**shared, **two}, "two", tmp_path)) == {**shared, **two}
+    # AND what is staged elsewhere is not a part of it
+    (tmp_path / "other").mkdir()
+    other = stage_folder(shared, "one", tmp_path / "other")
+    assert [(other / name).stat().st_nlink for name in shared] == [1, 1]
