@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
 from moto.iam.models import Role, iam_backends
 
 from localcloud.services.registry import handlers
+from support.empty_cloud import empty_cloud
 from support.workbench import Workbench
 
 pytestmark = pytest.mark.xdist_group("resource types")  # all is deployed once for nearly all of them
@@ -691,11 +694,21 @@ _deployed: list[tuple[Workbench, Resources, Role]] = []
 """The workbench that deployed everything, what it deployed, and moto's own record of its role."""
 
 
+@pytest.fixture(scope="module")
+def clouds() -> Iterator[ExitStack]:
+    """What is deployed stays from test to test, and goes with the last."""
+    with ExitStack() as stack:
+        yield stack
+
+
 @pytest.fixture
-def deployed(request: pytest.FixtureRequest) -> tuple[Workbench, Resources]:
+def deployed(
+    clouds: ExitStack, moto_endpoint: str, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Workbench, Resources]:
     """Everything, deployed: anew where another test has emptied the cloud. A test that changes it takes it down."""
     if not (_deployed and any(role is _deployed[0][2] for role in _roles())):
-        workbench: Workbench = request.getfixturevalue("workbench")
+        clients = clouds.enter_context(empty_cloud(moto_endpoint))
+        workbench = Workbench(clients, tmp_path_factory.mktemp("stacks"))
         resources = everything(workbench)
         workbench.deploy(resources)
         name = workbench.physical_id("Role")
