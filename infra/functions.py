@@ -17,7 +17,7 @@ from everloop.infra.acknowledgments import acknowledge
 from everloop.infra.function_catalogue import FunctionFacts, functions_of
 from everloop.infra.grants import Grant, give
 from everloop.infra.packaging.compiled import caches_of
-from everloop.infra.packaging.files import digest, stage_folder
+from everloop.infra.packaging.files import digest, stage_archive, stage_folder
 from everloop.infra.packaging.function_code import SHARED, function_code
 from everloop.infra.packaging.imports import modules_of
 from everloop.infra.packaging.layers import Layer, build_layer
@@ -168,6 +168,7 @@ class ModelFunctions(Construct):
         return [self._layers[built.identity]]
 
     def _layer(self, built: Layer) -> lambda_.LayerVersion:
+        stage_archive(built.archive, built.content, self._assembly)
         # The identity in the name makes a changed layer another resource: the new one is there before the
         # functions change over and the old one goes.
         return lambda_.LayerVersion(

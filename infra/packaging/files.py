@@ -107,7 +107,7 @@ def stage_folder(contents: Contents, asset_hash: str, assembly: Path) -> Path:
     assembly : Path
         The folder that the assembly's assets are in.
     """
-    place = assembly / f"asset.{hashlib.sha256(asset_hash.encode()).hexdigest()}"
+    place = _place(asset_hash, assembly)
     if not place.is_dir():
         begun = place.with_name(f"{place.name}.writing-{os.getpid()}")
         shutil.rmtree(begun, ignore_errors=True)
@@ -117,6 +117,21 @@ def stage_folder(contents: Contents, asset_hash: str, assembly: Path) -> Path:
         for name, data in contents.items():
             staged[hashlib.sha256(data).digest()] = os.path.join(place, name)
     return place
+
+
+def stage_archive(archive: Path, asset_hash: str, assembly: Path) -> None:
+    """Link an archive that nobody changes to where the CDK copies one of this ``asset_hash`` to.
+
+    It leaves alone what is there. A model's layers are some 100 MB. Where the file system has no links, or ``archive``
+    is on another one, nothing is done, and the CDK copies it.
+    """
+    place = _place(asset_hash, assembly)
+    _linked(str(archive), f"{place}{archive.suffix}")
+
+
+def _place(asset_hash: str, assembly: Path) -> Path:
+    """Where the CDK puts an asset, but for what follows the last dot of a file's name."""
+    return assembly / f"asset.{hashlib.sha256(asset_hash.encode()).hexdigest()}"
 
 
 @cache

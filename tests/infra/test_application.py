@@ -112,6 +112,17 @@ def test_the_assembly_holds_its_assets_and_nothing_beside_them(assembly: Assembl
     assert {path.name for path in assembly.folder.glob("asset.*")} == {name for name in named if "asset." in name}
 
 
+def test_layers_are_those_of_the_cache_and_no_copies(assembly: Assembly, settings: Settings) -> None:
+    """The CDK takes a link for the copy that it would make: some 100 MB for each model."""
+    if assembly.folder.stat().st_dev != settings.cache.stat().st_dev:
+        pytest.skip("the assembly is on another file system than the cache: no link can lead there")
+    layers = assembly.of_type(MODEL_STACK, "AWS::Lambda::LayerVersion").values()
+    archives = [assembly.folder / f"{_asset(layer['Content']['S3Key'])}.zip" for layer in layers]
+    kept = {path.stat().st_ino for path in settings.cache.rglob("layer.zip")}
+    assert len(archives) > 2
+    assert [path for path in archives if path.stat().st_ino not in kept] == []
+
+
 def test_the_cdk_itself_finds_nothing_in_the_templates(other_process: Path) -> None:
     ours, careless = (
         json.loads((other_process / app / "validation-report.json").read_text(encoding="utf-8"))["pluginReports"]

@@ -8,7 +8,15 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from everloop.infra.packaging.files import digest, read_folder, stage_folder, write_folder, write_tar_gz, write_zip
+from everloop.infra.packaging.files import (
+    digest,
+    read_folder,
+    stage_archive,
+    stage_folder,
+    write_folder,
+    write_tar_gz,
+    write_zip,
+)
 
 names = st.text("abc", min_size=1, max_size=3)
 contents = st.dictionaries(names, st.binary(max_size=20), min_size=1, max_size=4)
@@ -69,3 +77,18 @@ def test_what_an_assembly_has_is_linked_and_each_folder_is_whole(tmp_path: Path)
     (tmp_path / "other").mkdir()
     other = stage_folder(shared, "one", tmp_path / "other")
     assert [(other / name).stat().st_nlink for name in shared] == [1, 1]
+
+
+def test_an_archive_that_is_kept_is_linked_where_that_is_possible(tmp_path: Path) -> None:
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "assembly").mkdir()
+    archive = tmp_path / "kept" / "layer.zip"
+    archive.write_bytes(b"1")
+    for _ in range(2):
+        stage_archive(archive, "one", tmp_path / "assembly")
+    (staged,) = (tmp_path / "assembly").iterdir()
+    assert staged.samefile(archive)
+    assert staged.suffix == ".zip"
+    # AND where it is not possible, nothing is there for the CDK to find
+    stage_archive(tmp_path / "kept" / "gone.zip", "two", tmp_path / "assembly")
+    assert list((tmp_path / "assembly").iterdir()) == [staged]
