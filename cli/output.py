@@ -18,16 +18,18 @@ import warnings
 from collections.abc import Iterable
 from datetime import datetime
 from enum import Enum
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
-from rich.console import Console, RenderableType
 
-from everloop.cli.layout import lay_out, lay_out_story
 from everloop.instants import instant_text
-from everloop.shown import ACTING, as_entry, on_one_line, shortened, visible
+from everloop.shown import as_entry, on_one_line, shortened, visible, written_out
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
 
 LONGEST_WARNING = 500
 """Characters of a library's warning."""
@@ -38,6 +40,8 @@ UNBOUNDED = 1_000_000
 
 def plain_console(*, stderr: bool, soft_wrap: bool = True) -> Console:
     """A console that prints texts as they stand: ``[x]`` and ``:x:`` of a message or a log are no markup."""
+    from rich.console import Console  # now: it takes longer than all else of a command that only says sentences
+
     console = Console(stderr=stderr, highlight=False, markup=False, emoji=False, soft_wrap=soft_wrap)
     if not _has_width(console):
         console.width = UNBOUNDED
@@ -54,8 +58,6 @@ class Output:
 
     def __init__(self, as_json: bool) -> None:
         self.as_json = as_json
-        self._console = plain_console(stderr=False)
-        self._progress = plain_console(stderr=True)
 
     def document(self, value: Any) -> None:
         """Print ``value`` as JSON where machines listen."""
@@ -65,16 +67,16 @@ class Output:
     def say(self, text: str) -> None:
         """A sentence of the result, for people."""
         if not self.as_json:
-            self._console.print(as_entry(text))
+            _print_line(as_entry(text), sys.stdout)
 
     def page(self, text: str) -> None:
         """A whole document, for people who read it or keep it as a file: each line as it is."""
         if not self.as_json:
-            self._console.print(visible(text.rstrip("\n")))
+            _print_line(visible(text.rstrip("\n")), sys.stdout)
 
     def note(self, text: str) -> None:
         """Progress, on standard error."""
-        self._progress.print(as_entry(text))
+        _print_line(as_entry(text), sys.stderr)
 
     def table(self, title: str, columns: list[str], rows: Iterable[Iterable[Any]]) -> None:
         """A table of the result, for people; columns without names have no head, and no rows make a sentence.
@@ -85,13 +87,22 @@ class Output:
         if not cells:
             self.say(f"{title}: none")
             return
+        from everloop.cli.layout import lay_out
+
         self._print(lay_out(on_one_line(title), [on_one_line(name) for name in columns], cells, self._width()))
 
     def story(self, title: str, events: Iterable[tuple[str, str, str]]) -> None:
         """What happened: when, what, and a text that may be long, which keeps to its own column."""
+        from everloop.cli.layout import lay_out_story
+
         lines = [(on_one_line(when), on_one_line(what), visible(text)) for when, what, text in events]
         self.say(title)
         self._print(lay_out_story(lines, self._width()))
+
+    @cached_property
+    def _console(self) -> Console:
+        """What tables are drawn on."""
+        return plain_console(stderr=False)
 
     def _width(self) -> int | None:
         return self._console.width if _has_width(self._console) else None
@@ -99,6 +110,12 @@ class Output:
     def _print(self, drawn: RenderableType) -> None:
         if not self.as_json:
             self._console.print(drawn)
+
+
+def _print_line(text: str, stream: TextIO) -> None:
+    """Print a text as it stands; whoever waits at the other end of a pipe has it at once."""
+    stream.write(f"{text}\n")
+    stream.flush()
 
 
 def _cell(value: Any) -> str:
@@ -111,7 +128,7 @@ def as_json_text(value: Any) -> str:
     """``value`` as JSON that also a terminal can be sent: what it would obey is written as an escape of JSON's."""
     text = json.dumps(to_plain(value), indent=2, ensure_ascii=False, allow_nan=False)
     # Outside of its texts JSON has none of these characters.
-    return ACTING.sub(lambda found: _json_escape(found[0]), text)
+    return written_out(text, _json_escape)
 
 
 def _json_escape(character: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from itertools import islice
 from typing import Any
 
@@ -24,7 +24,15 @@ does not show at all, so that two names look alike."""
 
 def visible(text: str) -> str:
     r"""``text`` with what a terminal would obey written out, e.g. ``\x1b``; everything that is text stays as it is."""
-    return ACTING.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+    return written_out(text, lambda character: character.encode("unicode_escape").decode())
+
+
+def written_out(text: str, write: Callable[[str], str]) -> str:
+    """``text`` with ``write`` of each character in place of those that a terminal would obey."""
+    # Most texts are plain, and the pattern takes milliseconds to be compiled.
+    if text.isascii() and text.replace("\n", "").isprintable():
+        return text
+    return ACTING.sub(lambda found: write(found[0]), text)
 
 
 def on_one_line(text: str) -> str:

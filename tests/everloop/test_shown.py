@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from everloop.shown import LONGEST_SHOWN, listed, shortened, shown, visible
+from everloop.shown import ACTING, LONGEST_SHOWN, listed, shortened, shown, visible
 
 
 @pytest.mark.parametrize(
@@ -59,3 +59,10 @@ def test_of_many_names_the_first_are_listed() -> None:
 )
 def test_what_nobody_would_see_is_written_out_and_text_is_left(text: str, seen: str) -> None:
     assert visible(text) == seen
+
+
+@pytest.mark.parametrize("around", ["", "é"], ids=["plain", "more than ASCII"])
+def test_each_control_is_written_out_in_whatever_text_it_stands(around: str) -> None:
+    for character in map(chr, range(0x100)):
+        text = f"a{around}{character}b\n"
+        assert (visible(text) == text) == (ACTING.search(character) is None)
