@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from everloop.cli.operations.serving import CONTAINER_FOLDER, Chosen, running, start
+from everloop.cli.operations.serving import CONTAINER_FOLDER, Chosen, running, start, uncollected
 from everloop.cli.options import json_option
 from everloop.cli.output import Output
 from everloop.rollout.container_place import ARTEFACT_VARIABLE
@@ -87,7 +87,8 @@ def serve(
         raise click.UsageError("rows are captured in one place: leave --capture or --stream out")
     declared = None if declaration is None else _as_json(declaration)
     chosen = Chosen(artefact, version, manifest_sha256, signed_by, calibration, container_variables(), declared)
-    started = start(chosen, host=host, port=port, queue=queue, capture=capture, stream=stream)
+    with uncollected():
+        started = start(chosen, host=host, port=port, queue=queue, capture=capture, stream=stream)
     output.document(started.facts)
     output.say(f"{started.facts['model']}, version {started.facts['version']}, at {started.facts['url']}")
     signer = started.facts["signed_by"]

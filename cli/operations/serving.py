@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from everloop.cli.account import Account
 from everloop.cli.exceptions import CommandError
 from everloop.environment import joined
 from everloop.names import PREVIOUS_CHAMPION
@@ -22,6 +23,7 @@ from everloop.serving.standby import STANDBY_VARIABLE
 if TYPE_CHECKING:
     import socket
 
+    from everloop.cli.account import Account
     from everloop.server.application import Application
     from everloop.serving.artifact import Artifact
     from everloop.serving.capture import RecordWriter
@@ -62,6 +64,16 @@ class Started:
     facts: dict[str, Any]
 
 
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """What is made meanwhile is not looked through for garbage: modules stay, and hardly any of it is some."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
 def start(
     chosen: Chosen, *, host: str, port: int, queue: int, capture: Path | None, stream: str | None = None
 ) -> Started:
@@ -90,7 +102,7 @@ def start(
     except OSError as error:
         raise CommandError(f"{capture} can't be written to: {error.strerror}", "choose another --capture") from error
     if stream:
-        writer = CaptureWriter(Account().client("firehose"), stream)
+        writer = CaptureWriter(_account().client("firehose"), stream)
     name = "" if artifact.calibration is None else _name_of(artifact)
     declared = joined(chosen.container, DECLARED_VARIABLE)
     document = chosen.declaration or (json.loads(declared) if declared else None)
@@ -138,6 +150,13 @@ def running(started: Started) -> None:
     serve(started.application, started.listening)
 
 
+def _account() -> Account:
+    """The account, where something of it is asked for: a folder that nobody captures needs none."""
+    from everloop.cli.account import Account  # now: with the registry and the errors of AWS's SDK
+
+    return Account()
+
+
 def _previous(chosen: Chosen) -> Previous | None:
     """The version that a rollout told this container to have stand by; None elsewhere."""
     from everloop.serving.artifact import files_below
@@ -149,7 +168,7 @@ def _previous(chosen: Chosen) -> Previous | None:
         return None
     bucket, _, prefix = standby.prefix.removeprefix("s3://").partition("/")
     # boto3 is imported when a file is first read: most containers never need one.
-    return Previous(standby, lambda name: files_below(Account().client("s3"), bucket, prefix)(name))
+    return Previous(standby, lambda name: files_below(_account().client("s3"), bucket, prefix)(name))
 
 
 def _name_of(artifact: Artifact) -> str:
@@ -169,7 +188,7 @@ def _artifact(chosen: Chosen) -> tuple[Artifact, str]:
         if chosen.artefact.startswith("s3://"):
             bucket, _, prefix = chosen.artefact.removeprefix("s3://").partition("/")
             prefix = f"{prefix.rstrip('/')}/"
-            s3, text = Account().client("s3"), _calibration(chosen)
+            s3, text = _account().client("s3"), _calibration(chosen)
             return load_artifact(s3, bucket, prefix, _hash(chosen), calibration=text, signer=signer), signer
         if folder.suffix == ".json" and folder.is_file():
             return _of_manifest(folder, chosen)
@@ -205,7 +224,7 @@ def _of_manifest(path: Path, chosen: Chosen) -> tuple[Artifact, str]:
         raise CommandError(
             f"{path} is no serving manifest: {error!r}", "`everloop manifest MODEL --json` writes one"
         ) from error
-    s3 = Account().client("s3")
+    s3 = _account().client("s3")
     loaded = load_artifact(s3, bucket, prefix, sha256, model=model, version=version, calibration=text, signer=signer)
     return loaded, signer
 
@@ -217,7 +236,7 @@ def _of_model(chosen: Chosen) -> tuple[Artifact, str]:
         raise CommandError(
             f"{chosen.artefact!r} is no folder, and a model's hash is in its registry", "leave --manifest-sha256 out"
         )
-    account, model = Account(), chosen.artefact
+    account, model = _account(), chosen.artefact
     account.model(model)
     store = account.registry(model)
     champion = store.versions.champion()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import socket
 from typing import TYPE_CHECKING
@@ -56,4 +57,6 @@ def serve(application: Application, listening: socket.socket) -> None:
     # The server raises the signal once more when it is done; by then all that was asked has been done.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
+    # Modules and the model stay until the end: neither an answer nor the end waits until they are looked through.
+    gc.freeze()
     uvicorn.Server(config).run(sockets=[listening])

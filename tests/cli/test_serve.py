@@ -80,6 +80,27 @@ def test_it_finishes_what_was_asked_and_ends_without_an_error(folder: Path, numb
     assert (server.process.returncode, output, errors) == (0, "", "")
 
 
+NOT_FOR_AN_ANSWER = (
+    *("boto3", "botocore", "rich", "pydantic", "yaml", "pandas", "pyarrow", "scipy", "requests", "urllib3", "jinja2"),
+    *("localcloud", "moto", "everloop.aws", "everloop.cli.account", "everloop.cli.layout", "everloop.cli.failures"),
+    *("everloop.evaluation", "everloop.model_file", "everloop.monitoring", "everloop.registry", "everloop.retraining"),
+    *("everloop.serving.openapi", "everloop.serving.fallback", "everloop.statistics", "everloop.training"),
+)
+"""What a server of files in a folder, that nobody captures, has no use for; packages stand for what is below them."""
+
+
+@pytest.mark.slow
+def test_until_its_first_answer_it_imports_what_an_answer_needs_alone(folder: Path, tmp_path: Path) -> None:
+    """Each start of a container waits for these imports, and so does each instance that an endpoint grows by."""
+    log = tmp_path / "imports.txt"
+    with Server(folder, flags=["-X", "importtime"], errors=log) as server:
+        assert server.ask("POST", "/predictions", {"instances": [row("t1")]})[0] == 200
+    loaded = {line.rpartition("|")[2].strip() for line in log.read_text().splitlines() if line.startswith("import")}
+    assert {"onnxruntime", "uvicorn", "everloop.server.run", "everloop.serving.direct"} <= loaded
+    below = tuple(f"{name}." for name in NOT_FOR_AN_ANSWER)
+    assert [name for name in sorted(loaded) if name in NOT_FOR_AN_ANSWER or name.startswith(below)] == []
+
+
 def refused(artefact: Path | str, **given: Any) -> CommandError:
     with pytest.raises(CommandError) as caught:
         start(Chosen(str(artefact), **given), host="127.0.0.1", port=0, queue=1, capture=None)
@@ -138,7 +159,7 @@ def test_a_serving_manifest_says_who_signed(tmp_path: Path, monkeypatch: pytest.
         def client(self, _service: str) -> FakeS3:
             return FakeS3(stored.objects)
 
-    monkeypatch.setattr("everloop.cli.operations.serving.Account", InS3)
+    monkeypatch.setattr("everloop.cli.account.Account", InS3)
     signed = serving_manifest_of(stored, tmp_path, signer=signer)
     assert started_facts(Chosen(str(signed)))["signed_by"] == signer
     assert "found one by key" in refused(signed, signed_by="f" * 64).message
@@ -211,7 +232,7 @@ def test_the_previous_champion_answers_in_a_container_that_was_told_of_it(
         def client(self, _service: str) -> FakeS3:
             return FakeS3(before.objects)
 
-    monkeypatch.setattr("everloop.cli.operations.serving.Account", InS3)
+    monkeypatch.setattr("everloop.cli.account.Account", InS3)
     standby = Standby(VERSION, f"s3://artifacts/{PREFIX}", before.manifest_sha256)
     document = declare(binary_document(serving={"fallback": {"use": PREVIOUS_CHAMPION}})).model_dump(mode="json")
     found = {}

@@ -6,6 +6,8 @@ import http.client
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -30,13 +32,25 @@ class Server:
     ----------
     artefact : Path
         A folder of :func:`stored_in`, or, where it ``says_which``, a file that names a version with its hash.
+    flags : sequence of str
+        Options of the interpreter.
+    errors : Path, optional
+        A file that standard error goes to.
     """
 
-    def __init__(self, artefact: Path, *options: str, says_which: bool = False) -> None:
-        command = [sys.executable, "-m", "everloop.cli.main", "serve", str(artefact), "--port", "0", "--json"]
+    def __init__(
+        self,
+        artefact: Path,
+        *options: str,
+        says_which: bool = False,
+        flags: Sequence[str] = (),
+        errors: Path | None = None,
+    ) -> None:
+        command = [sys.executable, *flags, "-m", "everloop.cli.main", "serve", str(artefact), "--port", "0", "--json"]
         named = [] if says_which else ["--manifest-sha256", StoredArtifact().manifest_sha256]
         command += [*named, *options]
-        self.process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        with nullcontext(subprocess.PIPE) if errors is None else errors.open("w") as to:
+            self.process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=to, text=True)
         told = self.process.stdout
         assert told is not None
         self.facts = json.loads("".join(iter(told.readline, "}\n")) + "}")
