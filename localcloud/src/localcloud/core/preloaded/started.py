@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -77,26 +78,32 @@ class StartedProgram:
         self.pid: int = begun["process"]
 
     def poll(self) -> int | None:
-        """The exit status as Popen gives it; None while the program runs."""
+        """The exit status as Popen gives it; None while the program runs, or another thread waits for its end."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             return self.wait(0.0)
         return None
 
     def wait(self, timeout: float | None = None) -> int:
-        """Wait for the end; the exit status.
+        """Wait for the end; the exit status. Where several threads wait, each waits as long as it says.
 
         Raises
         ------
         subprocess.TimeoutExpired
         """
-        with self._lock:
+        deadline = None if timeout is None else time.monotonic() + timeout
+        if not self._lock.acquire(timeout=-1 if timeout is None else timeout):
+            raise subprocess.TimeoutExpired([str(self.pid)], timeout or 0.0)
+        try:
             if self._status is None:
-                ready, _, _ = select.select([self._server], [], [], timeout)
+                left = None if deadline is None else max(0.0, deadline - time.monotonic())
+                ready, _, _ = select.select([self._server], [], [], left)
                 if not ready:
                     raise subprocess.TimeoutExpired([str(self.pid)], timeout or 0.0)
                 self._end()
             assert self._status is not None
             return self._status
+        finally:
+            self._lock.release()
 
     def kill(self) -> None:
         """End it by SIGKILL, and what is in its group."""
