@@ -6,6 +6,7 @@ import io
 import json
 import tarfile
 from collections import Counter
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -77,7 +78,9 @@ class Endpoints:
         cloud.client("s3").create_bucket(Bucket="models")
         self.role = cloud.role("served", SAGEMAKER, allow(["s3:GetObject", "s3:ListBucket"]))
 
-    def model(self, name: str, role: str | None = None, **settings: object) -> None:
+    def model(
+        self, name: str, role: str | None = None, variables: Mapping[str, str] | None = None, **settings: object
+    ) -> None:
         packed = io.BytesIO()
         text = json.dumps({"who": name, **settings}).encode()
         with tarfile.open(fileobj=packed, mode="w:gz") as tar:
@@ -88,7 +91,7 @@ class Endpoints:
         container = {
             "Image": IMAGE,
             "ModelDataUrl": f"s3://models/{name}.tar.gz",
-            "Environment": {"MORE": "yes", "FOLDER": "/opt/ml/model"},
+            "Environment": {"MORE": "yes", "FOLDER": "/opt/ml/model", **(variables or {})},
         }
         self.client.create_model(ModelName=name, PrimaryContainer=container, ExecutionRoleArn=role or self.role)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -12,10 +13,14 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from localcloud.core.preloaded.preloading import CAN_PRELOAD, Preloading
 from localcloud.core.settings import Settings, SettingsError
 from localcloud.iam.roles import role_credentials
+from localcloud.services.sagemaker.hosting.container import Container
 from localcloud.services.sagemaker.hosting.images import images_of
-from support.endpoints import IMAGE, SAGEMAKER, Endpoints
+from localcloud.services.sagemaker.hosting_hook import MEMORY_SOURCES
+from localcloud.services.sagemaker.jobs.logs import LogStream
+from support.endpoints import IMAGE, SAGEMAKER, SERVER, Endpoints
 from support.in_process import MakeCloud, allow
 from support.refusals import refused
 
@@ -256,11 +261,83 @@ class TestRefusals:
             ([{"command": ["a"]}], "image = None"),
             ([{"image": "a", "command": "a"}], "command = 'a'"),
             ([{"image": "a", "command": ["a"], "port": 1}], "has port"),
+            ([{"image": "a", "command": ["a"], "environment": {"A": 1}}], "environment = {'A': 1}: it is a table"),
+            ([{"image": "a", "command": ["python", "b"], "preload": "numpy"}], "preload = 'numpy': it is a list"),
+            ([{"image": "a", "command": ["a"], "preload": ["b"]}], "begins with python, not with 'a'"),
+            ([{"image": "a", "command": ["a"], "preload_environment": [1]}], r"preload_environment = \[1\]"),
         ],
     )
     def test_settings_that_name_no_image_are_refused(self, images: object, said: str) -> None:
         with pytest.raises(SettingsError, match=said):
             images_of(Settings(Path("t"), {"sagemaker": {"images": images}}))
+
+
+@pytest.mark.skipif(not CAN_PRELOAD, reason="containers start plainly here")
+class TestPreloaded:
+    """Containers that start from a process which has imported are containers as all others."""
+
+    @pytest.fixture
+    def endpoints(self, make_cloud: MakeCloud, tmp_path: Path) -> Endpoints:
+        program = tmp_path / "served.py"
+        say = "print('preloaded' if 'colorsys' in sys.modules else 'plain', os.getcwd() == os.environ['HOME'])"
+        program.write_text(f"import os, sys\n{say}\n{SERVER}")
+        image = {"image": "*/served:*", "command": ["python", str(program), "/opt/ml/model"], "preload": ["colorsys"]}
+        return Endpoints(make_cloud(settings=Settings(Path("t"), {"sagemaker": {"images": [image]}})))
+
+    def test_under_the_same_contract(self, endpoints: Endpoints) -> None:
+        endpoints.model("one")
+        endpoints.model("other", variables={"PYTHONHASHSEED": "0"})
+        endpoints.config("c", ("a", "one", 1))
+        endpoints.config("plain", ("a", "other", 1))
+        endpoints.create("c")
+        answer, _ = endpoints.ask(b"[1]", CustomAttributes="there")
+        assert (answer["who"], answer["more"], answer["key"], answer["folder"]) == ("one", "yes", True, True)
+        assert MEMORY_SOURCES["endpoints"]() > 0
+        # A program that ends is started again, from the same process.
+        assert error_answer(endpoints.ask, body=b"die")["OriginalStatusCode"] == 0
+        deadline = time.monotonic() + 20
+        while not endpoints.answers() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        # One whose variables were read when the interpreter began starts plainly.
+        endpoints.client.update_endpoint(EndpointName="e", EndpointConfigName="plain")
+        assert endpoints.settled()["EndpointStatus"] == "InService"
+        assert endpoints.ask()[0]["who"] == "other"
+        endpoints.client.delete_endpoint(EndpointName="e")
+        endpoints.cloud.wait_until_quiet()
+        told = [
+            *("preloaded True", "serving one"),
+            "the container's program ended with status 3; it is started again",
+            *("preloaded True", "serving one"),
+            *("plain True", "serving other"),
+        ]
+        deadline = time.monotonic() + 20
+        while len(endpoints.log()) < len(told) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert sorted(endpoints.log()) == sorted(told)
+        assert list((endpoints.cloud.context.state_directory / "endpoints").iterdir()) == []
+
+    def test_a_program_that_is_deaf_to_its_end_is_killed(self, endpoints: Endpoints, tmp_path: Path) -> None:
+        """Also where it has closed its output, and somebody waits for it already."""
+        (tmp_path / "deaf.py").write_text(
+            "import os, signal, time\n"
+            "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+            "open('deaf', 'w').close(); os.close(1); os.close(2)\n"
+            "time.sleep(600)"
+        )
+        variables = {"PATH": os.environ.get("PATH", os.defpath)}
+        server = Preloading(["colorsys"], variables)
+        log = LogStream(endpoints.cloud.context, "group", "stream")
+        container = Container(["python", "deaf.py"], variables, tmp_path, log, name="c", preloading=server)
+        container.start()
+        pid = container.pid()
+        assert pid is not None
+        while not (tmp_path / "deaf").exists():
+            time.sleep(0.01)
+        container.stop(kill_after_seconds=0.2)
+        assert container.pid() is None
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+        server.close()
 
 
 class TestRights:

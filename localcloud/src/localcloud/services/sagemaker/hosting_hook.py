@@ -22,7 +22,6 @@ from moto.sagemakerruntime.responses import SageMakerRuntimeResponse
 
 from localcloud.core.context import CloudContext
 from localcloud.core.patching import add, replace
-from localcloud.core.processes import resident_mb
 from localcloud.services.cloudwatch.seam import metric_store
 from localcloud.services.sagemaker.hosting.endpoint import Endpoint
 from localcloud.services.sagemaker.hosting.exceptions import HostingRefusedError, InvocationError
@@ -34,8 +33,8 @@ from localcloud.services.sagemaker.hosting.store import BeyondQuotaError, Hostin
 _hosting: list[Hosting] = []
 """What the installed cloud hosts."""
 
-MEMORY_SOURCES = {"endpoints": lambda: sum(resident_mb(pid) for each in _hosting for pid in each.pids())}
-"""Resident memory of the containers' processes, for the memory report."""
+MEMORY_SOURCES = {"endpoints": lambda: sum(each.memory_mb() for each in _hosting)}
+"""Resident memory of the containers' processes and of what they start from, for the memory report."""
 
 _PATH = "{0}/endpoints/(?P<EndpointName>[^/]+)/invocations$"
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import logging
 import os
 import shutil
 import signal
@@ -20,10 +21,14 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
+from localcloud.core.preloaded.preloading import Preloading
+from localcloud.core.preloaded.started import NotStartedError, StartedProgram
 from localcloud.services.sagemaker.hosting.exceptions import ContainerError, NotAnsweredError
 from localcloud.services.sagemaker.jobs.logs import LogStream
 
+LOG = logging.getLogger(__name__)
 PING_SECONDS = 2.0
 INVOCATION_SECONDS = 60.0
 _HOST = "127.0.0.1"
@@ -52,18 +57,29 @@ class Container:
         Of the container alone; deleted with it.
     log : LogStream
         Takes its output.
+    preloading : Preloading, optional
+        What the program starts from, where its command begins with ``python``.
     """
 
     def __init__(
-        self, command: Sequence[str], environment: Mapping[str, str], folder: Path, log: LogStream, *, name: str
+        self,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        folder: Path,
+        log: LogStream,
+        *,
+        name: str,
+        preloading: Preloading | None = None,
     ) -> None:
         self.name = name
         self.folder = folder
         self._command = list(command)
         self._environment = dict(environment)
         self._log = log
+        self._preloading = preloading
         self._lock = threading.Lock()
-        self._process: subprocess.Popen[str] | None = None
+        self._process: subprocess.Popen[bytes] | StartedProgram | None = None
+        self._output: TextIO | None = None
         self._port = 0
         self._stopping = False
         self._has_served = False
@@ -144,28 +160,44 @@ class Container:
             if self._stopping:
                 return
             self._port = _free_port()
-            self._process = subprocess.Popen(
-                self._command,
-                env={**self._environment, "SAGEMAKER_BIND_TO_PORT": str(self._port)},
-                cwd=self.folder,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                errors="replace",
-                start_new_session=True,
-            )
+            reading, writing = os.pipe()
+            try:
+                self._process = self._begin(writing)
+            except BaseException:
+                os.close(reading)
+                raise
+            finally:
+                os.close(writing)
+            self._output = os.fdopen(reading, encoding="utf-8", errors="replace")
+
+    def _begin(self, output: int) -> subprocess.Popen[bytes] | StartedProgram:
+        """Start the process, as the leader of a group of its own."""
+        environment = {**self._environment, "SAGEMAKER_BIND_TO_PORT": str(self._port)}
+        if self._preloading is not None:
+            try:
+                return self._preloading.start(self._command[1:], environment, self.folder, output)
+            except NotStartedError as error:
+                LOG.info("the container %s starts plainly: %s", self.name, error)
+        return subprocess.Popen(
+            self._command,
+            env=environment,
+            cwd=self.folder,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
 
     def _follow(self) -> None:
         """Log what the program writes; start it again when it ends by itself after it has served."""
         while True:
-            process = self._process
+            process, output = self._process, self._output
             assert process is not None
-            assert process.stdout is not None
-            for line in process.stdout:
-                self._write(line.rstrip("\n"))
+            assert output is not None
+            with output:
+                for line in output:
+                    self._write(line.rstrip("\n"))
             code = process.wait()
-            process.stdout.close()
             with contextlib.suppress(Exception):  # the cloud may be gone by now
                 self._log.flush()
             if self._stopping or not self._has_served:
@@ -198,6 +230,6 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _signal(process: subprocess.Popen[str], number: int) -> None:
+def _signal(process: subprocess.Popen[bytes] | StartedProgram, number: int) -> None:
     with contextlib.suppress(ProcessLookupError):  # it ended by itself in between
         os.killpg(process.pid, number)

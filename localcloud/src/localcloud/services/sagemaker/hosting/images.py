@@ -7,12 +7,14 @@ start it; endpoints with any other image are refused when their model is created
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
 from localcloud.core.settings import Settings, SettingsError
 
-_KEYS = {"image", "command", "environment"}
+_KEYS = {"image", "command", "environment", "preload", "preload_environment"}
+PYTHON = ("python", "python3")
+"""The words of a command that stand for this interpreter."""
 
 
 @dataclass(frozen=True)
@@ -27,11 +29,17 @@ class Image:
         What ``docker run IMAGE serve`` runs in it. Words that begin with ``/opt/ml`` are led to the container's folder.
     environment : mapping
         What its ENV instructions set.
+    preload : tuple of str
+        Modules that its program imports each time: its containers start from a process that has done so once.
+    preload_environment : mapping
+        Variables that the program sets itself before it imports them.
     """
 
     pattern: str
     command: tuple[str, ...]
     environment: Mapping[str, str]
+    preload: tuple[str, ...] = ()
+    preload_environment: Mapping[str, str] = field(default_factory=dict)
 
 
 def images_of(settings: Settings) -> tuple[Image, ...]:
@@ -58,11 +66,21 @@ def _image(settings: Settings, number: int, entry: Mapping[str, object]) -> Imag
     wrong = sorted(set(entry) - _KEYS)
     if wrong:
         raise SettingsError(f"{place} has {wrong[0]}; it may have {', '.join(sorted(_KEYS))}")
-    pattern, command, environment = entry.get("image"), entry.get("command"), entry.get("environment", {})
+    pattern, command, preload = entry.get("image"), entry.get("command"), entry.get("preload", [])
     if not isinstance(pattern, str) or not pattern:
         raise SettingsError(f"{place}: image = {pattern!r}: it is a text that matches the image's address")
     if not isinstance(command, list) or not command or not all(isinstance(word, str) for word in command):
         raise SettingsError(f"{place}: command = {command!r}: it is a list of the words that start the program")
-    if not isinstance(environment, dict) or not all(isinstance(value, str) for value in environment.values()):
-        raise SettingsError(f"{place}: environment = {environment!r}: it is a table of texts")
-    return Image(pattern, tuple(command), environment)
+    if not isinstance(preload, list) or not all(isinstance(name, str) for name in preload):
+        raise SettingsError(f"{place}: preload = {preload!r}: it is a list of modules' names")
+    if preload and command[0] not in PYTHON:
+        raise SettingsError(f"{place}: preload is for a command that begins with python, not with {command[0]!r}")
+    environment, preset = (_texts(place, entry, name) for name in ("environment", "preload_environment"))
+    return Image(pattern, tuple(command), environment, tuple(preload), preset)
+
+
+def _texts(place: str, entry: Mapping[str, object], name: str) -> Mapping[str, str]:
+    found = entry.get(name, {})
+    if not isinstance(found, dict) or not all(isinstance(value, str) for value in found.values()):
+        raise SettingsError(f"{place}: {name} = {found!r}: it is a table of texts")
+    return found

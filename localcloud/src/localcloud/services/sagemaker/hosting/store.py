@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import threading
@@ -13,6 +14,9 @@ from typing import Any
 
 from localcloud.core.account import OF_ALL_ENDPOINTS, OF_ALL_SERVERLESS, endpoint_quota
 from localcloud.core.context import CloudContext
+from localcloud.core.preloaded.kept_bytecode import bytecode_folder
+from localcloud.core.preloaded.preloading import Preloading
+from localcloud.core.processes import resident_mb
 from localcloud.iam.identities import UnknownRoleError
 from localcloud.iam.roles import RoleNotAssumableError, check_trust, role_credentials
 from localcloud.services.applicationautoscaling.seam import forget_endpoint, registered_variants
@@ -20,7 +24,7 @@ from localcloud.services.sagemaker.hosting.container import Container
 from localcloud.services.sagemaker.hosting.endpoint import Endpoint
 from localcloud.services.sagemaker.hosting.exceptions import ContainerError, HostingRefusedError
 from localcloud.services.sagemaker.hosting.fleet import Fleet, Variant
-from localcloud.services.sagemaker.hosting.images import Image, image_for
+from localcloud.services.sagemaker.hosting.images import PYTHON, Image, image_for
 from localcloud.services.sagemaker.hosting.requests import (
     check_configuration,
     check_creation,
@@ -33,7 +37,7 @@ from localcloud.services.sagemaker.hosting.requests import (
 from localcloud.services.sagemaker.jobs.exceptions import JobFailedError
 from localcloud.services.sagemaker.jobs.job import DEFAULT_VOLUME_GB
 from localcloud.services.sagemaker.jobs.logs import LogStream
-from localcloud.services.sagemaker.jobs.root import JobRoot
+from localcloud.services.sagemaker.jobs.root import INTERPRETER_VARIABLES, JobRoot
 from localcloud.services.sagemaker.jobs.transfer import S3Transfer
 
 SERVICE = "sagemaker.amazonaws.com"
@@ -61,6 +65,8 @@ class Hosting:
     def __init__(self, context: CloudContext, images: tuple[Image, ...]) -> None:
         self._context = context
         self._images = images
+        # Where two have one pattern it is the first that runs.
+        self._preloading = {each.pattern: _preloading(context, each) for each in reversed(images) if each.preload}
         self._lock = threading.RLock()
         self.models: dict[str, Record] = {}
         self.configurations: dict[str, Record] = {}
@@ -165,10 +171,14 @@ class Hosting:
         """End everything that runs."""
         for endpoint in list(self.endpoints.values()):
             endpoint.close()
+        for server in self._preloading.values():
+            server.close()
 
-    def pids(self) -> list[int]:
-        """The processes that run."""
-        return [pid for endpoint in list(self.endpoints.values()) for pid in endpoint.fleet.pids()]
+    def memory_mb(self) -> int:
+        """The resident memory of the containers' processes, and of what they start from."""
+        pids = [pid for endpoint in list(self.endpoints.values()) for pid in endpoint.fleet.pids()]
+        pids += [pid for server in self._preloading.values() if (pid := server.session()) is not None]
+        return sum(map(resident_mb, pids))
 
     def _keep(self, into: dict[str, Record], kind: str, called: str, name: str, request: Mapping[str, Any]) -> str:
         with self._lock:
@@ -243,9 +253,11 @@ class Hosting:
             **own,
         }
         command = [root.rewrite(word) for word in image.command]
-        command = [str(root.path / "bin" / word) if word in ("python", "python3") else word for word in command]
+        command = [str(root.path / "bin" / word) if word in PYTHON else word for word in command]
         log = LogStream(self._context, f"/aws/sagemaker/Endpoints/{endpoint}", f"{variant['VariantName']}/{instance}")
-        return Container(command, environment, root.path, log, name=f"{endpoint}/{variant['VariantName']}/{instance}")
+        name = f"{endpoint}/{variant['VariantName']}/{instance}"
+        preloading = self._preloading[image.pattern] if image.preload else None
+        return Container(command, environment, root.path, log, name=name, preloading=preloading)
 
     def _check_quota(self, fleet: Fleet) -> None:
         """Refuse instances that the account has not; an endpoint that is updated has its old ones beside the new."""
@@ -281,6 +293,13 @@ class Hosting:
                     f" {now} Instances and a request delta of {delta} Instances. Please use AWS Service Quotas to"
                     " request an increase for this quota."
                 )
+
+
+def _preloading(context: CloudContext, image: Image) -> Preloading:
+    environment = {**INTERPRETER_VARIABLES, "PATH": os.environ.get("PATH", os.defpath)}
+    compiled = bytecode_folder(context.cache_directory)
+    preset, standing = image.preload_environment, context.standing
+    return Preloading(image.preload, environment, preset, compiled=compiled, standing=standing)
 
 
 def _by_type(variants: Iterable[Variant]) -> dict[str, int]:
