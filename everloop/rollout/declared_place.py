@@ -43,8 +43,12 @@ def declared_place(declaration: ModelDeclaration, *, role_arn: str, artifact_buc
         "declared": _features(declaration),
     }
     if endpoint.serverless is not None:
-        memory_mb, most = endpoint.serverless.memory_mb, endpoint.serverless.max_concurrency
-        serverless = ServerlessPlace(**container, memory_mb=memory_mb, max_concurrency=most)
+        serverless = ServerlessPlace(
+            **container,
+            memory_mb=endpoint.serverless.memory_mb,
+            max_concurrency=endpoint.serverless.max_concurrency,
+            timeout_seconds=declaration.serving.timeout_seconds,
+        )
         return TargetPlace(function, ALIAS, serverless=serverless)
     assert endpoint.instance_type is not None, "what is not serverless has instances"
     on_instances = EndpointPlace(

@@ -32,10 +32,13 @@ class ServerlessPlace(ContainerPlace):
         Of each container: 1024 to 6144, in steps of 1024.
     max_concurrency : int
         How many requests of one version are answered at once; more are refused.
+    timeout_seconds : int
+        How long the function before it may take for a request.
     """
 
     memory_mb: int
     max_concurrency: int
+    timeout_seconds: int
 
     @property
     def code_sha256(self) -> str:

@@ -38,6 +38,9 @@ from everloop.rollout.targets.lambda_alias import LambdaAliasTarget
 
 _POLLS = 10
 _POLL_SECONDS = 2.0
+_UNTIL_PASSED_ON_SECONDS = 15.0
+"""An alias's change takes effect within seconds, and a process of the function may take ten to begin."""
+
 _TAKEN = "already existing"
 _GONE = frozenset({"Deleting", "Failed"})
 
@@ -53,7 +56,7 @@ class SageMakerServerlessTarget:
         The alias that callers ask.
     place : ServerlessPlace
     pause : callable
-        Waits the given seconds between the few polls of an endpoint that is about to be ready.
+        Waits the given seconds: between the few polls of an endpoint that is about to be ready, and before one goes.
     """
 
     def __init__(
@@ -157,13 +160,16 @@ class SageMakerServerlessTarget:
         return gone
 
     def release(self, lambda_version: str) -> None:
-        """Delete the endpoint of a version that gets no requests.
+        """Delete the endpoint of a version that gets no requests, once those are answered that it had got before.
 
         It costs nothing, but its concurrency counts against what the account has for all serverless endpoints.
         """
-        endpoint, at_door = self._endpoint_of(lambda_version), self.door.current()
-        asked = {self._endpoint_of(one) for one in (at_door.primary, at_door.candidate) if one is not None}
-        if endpoint and endpoint not in asked:
+        endpoint = self._endpoint_of(lambda_version)
+        if not endpoint or self._is_asked(endpoint):
+            return
+        # The function goes on with what it took before the traffic left, and passes it on to this endpoint.
+        self._pause(self.place.timeout_seconds + _UNTIL_PASSED_ON_SECONDS)
+        if not self._is_asked(endpoint):
             self._delete(endpoint)
 
     def ask(self, lambda_version: str, question: Question) -> AskedAnswer:
@@ -183,6 +189,11 @@ class SageMakerServerlessTarget:
             "alias": self.door.alias,
             "lambda_version": published.lambda_version,
         }
+
+    def _is_asked(self, endpoint: str) -> bool:
+        """Whether requests go to a function version that passes them on to the endpoint."""
+        at_door = self.door.current()
+        return endpoint in {self._endpoint_of(one) for one in (at_door.primary, at_door.candidate) if one is not None}
 
     def _endpoint_of(self, lambda_version: str) -> str:
         """The version's own endpoint; empty where the function version serves by itself, or is not there."""

@@ -383,6 +383,7 @@ def test_a_champions_own_endpoint_that_was_deleted_is_named_with_the_call(world:
         stream="stream",
         memory_mb=1024,
         max_concurrency=5,
+        timeout_seconds=10,
     )
     target = SageMakerServerlessTarget(hosting, world.target, serverless, pause=lambda _: None)
     reconciler = replace(world.reconciler, target=target)

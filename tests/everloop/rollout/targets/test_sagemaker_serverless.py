@@ -37,6 +37,7 @@ PLACE = ServerlessPlace(
     role_arn="arn:aws:iam::123456789012:role/endpoint",
     memory_mb=2048,
     max_concurrency=5,
+    timeout_seconds=10,
     artifact_bucket="artifacts",
     stream="everloop-flights-predictions",
 )
@@ -163,6 +164,40 @@ def test_a_released_candidates_endpoint_goes_and_its_concurrency_with_it(
     assert not target.holds(eight)
     target.release(serving.lambda_version)
     assert sagemaker.endpoints[SEVENS]["EndpointStatus"] == "InService", "it is asked"
+
+
+def test_what_a_version_was_asked_before_it_was_released_is_still_passed_on(
+    serving: Published, function: FakeLambda, sagemaker: FakeSageMaker
+) -> None:
+    # GIVEN a candidate, and callers whose requests its function version has just taken
+    waited: list[float] = []
+
+    def pause(seconds: float) -> None:
+        waited.append(seconds)
+        statuses.append(sagemaker.endpoints[EIGHTS]["EndpointStatus"])
+
+    statuses: list[str] = []
+    target = SageMakerServerlessTarget(sagemaker, door(function), PLACE, pause=pause)
+    eight = target.publish(EIGHT).lambda_version
+    waited.clear()
+    statuses.clear()
+    # WHEN it is released
+    target.release(eight)
+    # THEN its endpoint goes when the longest of them is answered: the alias's change, a start, and the function's limit
+    assert (waited, statuses) == ([PLACE.timeout_seconds + 15], ["InService"])
+    assert sagemaker.endpoints[EIGHTS]["EndpointStatus"] == "Deleting"
+
+
+def test_a_version_that_is_asked_again_meanwhile_keeps_its_endpoint(
+    serving: Published, target: SageMakerServerlessTarget, function: FakeLambda, sagemaker: FakeSageMaker
+) -> None:
+    eight = target.publish(EIGHT).lambda_version
+
+    def comes_back(_seconds: float) -> None:
+        target.settle(eight)
+
+    SageMakerServerlessTarget(sagemaker, door(function), PLACE, pause=comes_back).release(eight)
+    assert sagemaker.endpoints[EIGHTS]["EndpointStatus"] == "InService"
 
 
 def test_no_endpoint_is_left_that_no_function_version_passes_on_to(

@@ -27,6 +27,7 @@ from everloop.rollout.targets import (
     sagemaker_endpoint,
     sagemaker_serverless,
 )
+from everloop.rollout.targets.sagemaker_serverless import SageMakerServerlessTarget
 from everloop.rollout.variant_scaling import Scaling
 from everloop.serving.standby import Standby
 from tests.fakes.autoscaling import FakeAutoscaling
@@ -70,6 +71,7 @@ SERVERLESS = ServerlessPlace(
     role_arn=ENDPOINT.role_arn,
     memory_mb=2048,
     max_concurrency=5,
+    timeout_seconds=10,
     artifact_bucket=ENDPOINT.artifact_bucket,
     stream=ENDPOINT.stream,
 )
@@ -77,7 +79,10 @@ PLACE = TargetPlace("predict", "live", ENDPOINT, SERVERLESS)
 
 
 def opened(name: str, clients: dict[str, Any]) -> RolloutTarget:
-    return TARGETS.load(name).open(clients.__getitem__, PLACE)
+    target = TARGETS.load(name).open(clients.__getitem__, PLACE)
+    if isinstance(target, SageMakerServerlessTarget):  # it waits for callers, and here are none
+        return SageMakerServerlessTarget(target.client, target.door, target.place, pause=lambda _: None)
+    return target
 
 
 def fakes() -> dict[str, dict[str, Any]]:
