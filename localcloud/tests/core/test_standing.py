@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from localcloud.core.preloaded.preloading import CAN_PRELOAD, Preloading
-from localcloud.core.preloaded.standing import standing_folder, standing_servers
+from localcloud.core.preloaded.standing import ALIVE, standing_folder, standing_servers
 from localcloud.core.processes import is_there
 
 pytestmark = [
@@ -108,12 +109,14 @@ def test_each_ends_its_own_programs_and_all_end_with_the_folder(program: Path) -
 
 
 def test_when_a_user_is_killed_its_programs_end_and_the_server_stays(standing: Path, program: Path) -> None:
-    user, (pid, server, there) = started([sys.executable, "-c", USES], standing, program, "stays")
-    assert there
-    os.kill(user.pid, signal.SIGKILL)
-    user.wait()
-    until_gone(pid)
-    assert is_there(server)
+    # GIVEN users that are killed as soon as their program runs: its client may not have looked for them yet
+    for _ in range(8):
+        user, (pid, server, there) = started([sys.executable, "-c", USES], standing, program, "stays")
+        assert there
+        os.kill(user.pid, signal.SIGKILL)
+        user.wait()
+        until_gone(pid)
+        assert is_there(server)
     # THEN the next one finds it
     again, (_, parent, _) = started([sys.executable, "-c", USES], standing, program)
     assert again.wait() == 0
@@ -144,3 +147,15 @@ def test_where_nobody_holds_the_folder_any_more_programs_start_plainly(program: 
     assert process.wait() == 0
     assert (parent, there) == (os.getpid(), False)
     preloading.close()
+
+
+def test_a_server_that_comes_up_after_whoever_holds_the_folder_has_ended_ends(program: Path) -> None:
+    with tempfile.TemporaryDirectory(prefix="preloaded-") as abandoned:
+        os.mkfifo(Path(abandoned) / ALIVE)
+        preloading = Preloading(["colorsys"], VARIABLES, standing=Path(abandoned))
+        with preloading.interpreter() as words:
+            process, (_, parent, there) = started(words, program)
+            assert process.wait() == 0
+        assert (parent, there) == (os.getpid(), False)
+        until_gone(*standing_servers(Path(abandoned)))
+        preloading.close()

@@ -212,6 +212,8 @@ class Server:
 
     def serve(self) -> tuple[Program, list[int]] | None:
         """Until standard input ends. In a copy it returns what that is to become, and its three streams."""
+        if not os.get_blocking(0) and _has_ended(0):
+            return None
         self._poll.register(0, select.POLLIN)
         self._poll.register(self._listener, select.POLLIN)
         while True:
@@ -301,6 +303,14 @@ class Server:
         for _, child in self._ends.values():
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(child, number)
+
+
+def _has_ended(pipe: int) -> bool:
+    """Whether nobody writes there any more. Where nobody did when it was opened, only reading tells: no wait ends."""
+    try:
+        return os.read(pipe, 1) == b""
+    except BlockingIOError:
+        return False
 
 
 def _receive(client: socket.socket) -> tuple[dict[str, Any], list[int]]:
