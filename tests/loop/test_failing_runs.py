@@ -130,6 +130,7 @@ def test_a_candidate_that_fails_its_requests_is_taken_back_by_the_guardrail(loop
     candidate = loop.store.versions.get(loop.store.rollouts.get(run_id).version)
     assert candidate.state is State.STAGING
     with altered(loop, candidate.artifact_prefix + "model.onnx"):
+        loop.end_workers()  # one was asked unseen, and has the right one
         failed = 0
         for _ in range(200):
             status, answer = loop.post({"instances": loop.instances(1)})
